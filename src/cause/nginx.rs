@@ -1,0 +1,6 @@
+//! The causes of nginx.
+
+use super::Cause;
+
+/// Every cause of nginx.
+pub const CAUSES: &[&Cause] = &[];

@@ -1,0 +1,144 @@
+//! What a run was not told: facts, the questions that stand for missing ones, and the answers assumed.
+//!
+//! An evaluator that meets something unknown calls [`Inquiry::choose`] with every way it can turn out, and goes on with
+//! the alternative that the current [`Answers`] name (the first one where they name none). `explain` explores the other
+//! alternatives depth first by running again with longer answers; the evaluator knows nothing about that.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::source::Origin;
+
+/// Something known, or the question that would have to be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// The fact.
+    Known(T),
+    /// Nobody said.
+    Unknown(Question),
+}
+
+/// What is not known.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// What is at this path (existence, kind).
+    Path(PathBuf),
+    /// Mode or owner of this path.
+    Permission(PathBuf),
+    /// Size or modification time of this path.
+    Time(PathBuf),
+    /// The content of this file.
+    Content(PathBuf),
+    /// The entries of this directory.
+    Entries(PathBuf),
+    /// uid and groups of this user.
+    User(String),
+    /// Members of this group.
+    Group(String),
+    /// The value of a variable, by its name without `$` or `%{}`.
+    Variable(String),
+    /// What a directive that is not simulated does to this request.
+    Opaque(String),
+    /// Whether a module is there.
+    Module(String),
+    /// The addresses of a name, or the name of an address.
+    Resolve(String),
+    /// What a back end answers.
+    Upstream(String),
+    /// Whether a rate or connection limit is exceeded.
+    Limit(String),
+    /// The clock.
+    Clock,
+    /// Whether a certificate is accepted.
+    Certificate(String),
+    /// Whether a password fits a hash that cannot be verified here.
+    Password(String),
+    /// A regular expression that met its match limit.
+    MatchLimit(String),
+    /// Anything else, in words.
+    Other(String),
+}
+
+/// A question: its subject and, where a directive raises it, that directive.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Question {
+    /// What is not known.
+    pub subject: Subject,
+    /// The directive that makes it matter.
+    pub origin: Option<Origin>,
+}
+
+impl Question {
+    /// A question that no directive in particular raises.
+    pub fn new(subject: Subject) -> Self {
+        Question { subject, origin: None }
+    }
+
+    /// The same question, raised by a directive.
+    pub fn at(subject: Subject, origin: Option<Origin>) -> Self {
+        Question { subject, origin }
+    }
+}
+
+/// Answers to assume: the index of the alternative for each subject. The first alternative holds where nothing is named.
+pub type Answers = BTreeMap<Subject, usize>;
+
+/// One question that a run met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The question.
+    pub question: Question,
+    /// Every way it can turn out, in words that complete "if …": `/srv/a exists and is a file`.
+    pub alternatives: Vec<String>,
+    /// The one that was assumed.
+    pub chosen: usize,
+}
+
+/// The questions of one run.
+#[derive(Debug)]
+pub struct Inquiry<'w> {
+    answers: &'w Answers,
+    asked: RefCell<Vec<Asked>>,
+}
+
+impl<'w> Inquiry<'w> {
+    /// An inquiry that assumes these answers.
+    pub fn new(answers: &'w Answers) -> Self {
+        Inquiry { answers, asked: RefCell::default() }
+    }
+
+    /// Which alternative to go on with. The same subject asked again in one run gives the same answer and is recorded once.
+    ///
+    /// The alternatives must be the whole truth: an outcome is `certain` when all of them agree. Where they cannot be
+    /// enumerated (an opaque directive, a variable that can be anything), the run must end as `Outcome::Unknown` with
+    /// [`Inquiry::unanswerable`] naming the question.
+    pub fn choose(&self, question: Question, alternatives: &[&str]) -> usize {
+        let mut asked = self.asked.borrow_mut();
+        if let Some(earlier) = asked.iter().find(|earlier| earlier.question.subject == question.subject) {
+            return earlier.chosen.min(alternatives.len().saturating_sub(1));
+        }
+        let chosen = self.answers.get(&question.subject).copied().unwrap_or(0);
+        let chosen = chosen.min(alternatives.len().saturating_sub(1));
+        asked.push(Asked { question, alternatives: alternatives.iter().map(ToString::to_string).collect(), chosen });
+        chosen
+    }
+
+    /// Records a question whose answers cannot be listed. The caller ends its run as unknown.
+    pub fn unanswerable(&self, question: Question) {
+        let mut asked = self.asked.borrow_mut();
+        if !asked.iter().any(|earlier| earlier.question.subject == question.subject) {
+            asked.push(Asked { question, alternatives: Vec::new(), chosen: 0 });
+        }
+    }
+
+    /// Whether anything was asked so far.
+    pub fn is_empty(&self) -> bool {
+        self.asked.borrow().is_empty()
+    }
+
+    /// Everything that was asked, in order.
+    pub fn into_asked(self) -> Vec<Asked> {
+        self.asked.into_inner()
+    }
+}

@@ -1,0 +1,19 @@
+//! why403: which status nginx or Apache httpd answers, which directive decides it, and a fix that was tried.
+//!
+//! The tour: a configuration is loaded once ([`server`]), one pure function evaluates a [`request::Request`] in a
+//! [`world::World`] to a [`outcome::Run`], and everything else (blame, certainty, fixes, lint) runs it again.
+
+pub mod apache;
+pub mod cause;
+pub mod fact;
+pub mod fix;
+pub mod fs;
+pub mod nginx;
+pub mod outcome;
+pub mod problem;
+pub mod request;
+pub mod server;
+pub mod source;
+pub mod syntax;
+pub mod trace;
+pub mod world;
