@@ -4,7 +4,7 @@
 //! who included the file, so that the same text included twice is one tree and two inclusions.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Index of a file in a [`SourceMap`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,6 +72,27 @@ pub struct Origin {
     pub via: Option<InclusionId>,
 }
 
+/// A value with the directive that set it, kept through every merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// The directive that set it; `None`: the built-in default.
+    pub origin: Option<Origin>,
+}
+
+impl<T> Setting<T> {
+    /// A value that a directive set.
+    pub fn new(value: T, origin: Origin) -> Self {
+        Setting { value, origin: Some(origin) }
+    }
+
+    /// A built-in default.
+    pub fn default_value(value: T) -> Self {
+        Setting { value, origin: None }
+    }
+}
+
 /// One file as it was read.
 #[derive(Debug)]
 pub struct SourceFile {
@@ -124,44 +145,43 @@ impl SourceFile {
 }
 
 /// Every file read for one configuration, and every inclusion.
+///
+/// It only grows, and it grows through a shared reference: an evaluator that meets an `.htaccess` adds it while others
+/// read. A file once added stays where it is.
 #[derive(Debug, Default)]
 pub struct SourceMap {
-    files: Vec<Arc<SourceFile>>,
-    inclusions: Vec<Inclusion>,
+    files: AppendOnly<Arc<SourceFile>>,
+    inclusions: AppendOnly<Inclusion>,
 }
 
 impl SourceMap {
     /// Adds a file and returns its id. The same path may be added again when its content was read again.
-    pub fn add(&mut self, path: &Path, bytes: impl Into<Arc<[u8]>>) -> FileId {
-        let id = FileId(self.files.len() as u32);
-        self.files.push(Arc::new(SourceFile {
+    pub fn add(&self, path: &Path, bytes: impl Into<Arc<[u8]>>) -> FileId {
+        FileId(self.files.push(Arc::new(SourceFile {
             path: path.to_path_buf(),
             bytes: bytes.into(),
             line_starts: OnceLock::new(),
-        }));
-        id
+        })))
     }
 
     /// Adds an inclusion and returns its id.
-    pub fn include(&mut self, file: FileId, at: Origin, kind: InclusionKind) -> InclusionId {
-        let id = InclusionId(self.inclusions.len() as u32);
-        self.inclusions.push(Inclusion { file, at, kind });
-        id
+    pub fn include(&self, file: FileId, at: Origin, kind: InclusionKind) -> InclusionId {
+        InclusionId(self.inclusions.push(Inclusion { file, at, kind }))
     }
 
-    /// The file with this id.
+    /// The file with this id, which must be one that [`SourceMap::add`] gave.
     pub fn file(&self, id: FileId) -> &SourceFile {
-        &self.files[id.0 as usize]
+        self.files.get(id.0)
     }
 
-    /// The inclusion with this id.
+    /// The inclusion with this id, which must be one that [`SourceMap::include`] gave.
     pub fn inclusion(&self, id: InclusionId) -> Inclusion {
-        self.inclusions[id.0 as usize]
+        *self.inclusions.get(id.0)
     }
 
     /// Every file, in the order they were read.
     pub fn files(&self) -> impl Iterator<Item = (FileId, &SourceFile)> {
-        self.files.iter().enumerate().map(|(index, file)| (FileId(index as u32), &**file))
+        (0..self.files.len()).map(|index| (FileId(index), &**self.files.get(index)))
     }
 
     /// The bytes of a span.
@@ -185,5 +205,70 @@ impl SourceMap {
             via = inclusion.at.via;
         }
         chain
+    }
+}
+
+/// A list that grows behind a shared reference. Elements sit in buckets of 1, 2, 4, … and never move.
+struct AppendOnly<T> {
+    buckets: [OnceLock<Box<[OnceLock<T>]>>; u32::BITS as usize],
+    length: Mutex<u32>,
+}
+
+impl<T> AppendOnly<T> {
+    /// Bucket and place of an index: bucket `b` holds the `2^b` indices from `2^b - 1` on.
+    fn place(index: u32) -> (usize, usize) {
+        let from_one = index + 1;
+        let bucket = from_one.ilog2();
+        (bucket as usize, (from_one - (1 << bucket)) as usize)
+    }
+
+    fn len(&self) -> u32 {
+        *self.length.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, value: T) -> u32 {
+        let mut length = self.length.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = *length;
+        let (bucket, place) = Self::place(index);
+        let slots = self.buckets[bucket].get_or_init(|| (0..1usize << bucket).map(|_| OnceLock::new()).collect());
+        // INVARIANT: the length is raised under the lock, so this slot is free.
+        let _ = slots[place].set(value);
+        *length = index + 1;
+        index
+    }
+
+    fn get(&self, index: u32) -> &T {
+        let (bucket, place) = Self::place(index);
+        let slot = self.buckets[bucket].get().and_then(|slots| slots[place].get());
+        slot.expect("an index is handed out only after its slot was filled")
+    }
+}
+
+impl<T> Default for AppendOnly<T> {
+    fn default() -> Self {
+        AppendOnly { buckets: [const { OnceLock::new() }; u32::BITS as usize], length: Mutex::new(0) }
+    }
+}
+
+impl<T: std::fmt::Debug> std::fmt::Debug for AppendOnly<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries((0..self.len()).map(|index| self.get(index))).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_stays_where_it_is_while_others_are_added() {
+        let sources = SourceMap::default();
+        let first = sources.add(Path::new("/a"), *b"one\ntwo");
+        let text = sources.file(first);
+        for _ in 0..100 {
+            sources.add(Path::new("/b"), *b"");
+        }
+        assert_eq!(text.line(2), Some(&b"two"[..]));
+        assert_eq!(sources.files().count(), 101);
     }
 }
