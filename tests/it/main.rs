@@ -1,8 +1,16 @@
-//! One test binary.
+//! The one test binary: recorded cases, the real servers, the corpus, the documentation.
+
+mod case;
+mod cases;
+
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
     let args = Arguments::from_args();
-    let tests: Vec<Trial> = vec![];
-    libtest_mimic::run(&args, tests).exit();
+    let mut trials: Vec<Trial> = Vec::new();
+    match cases::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("cases", move || Err(why.into()))),
+    }
+    libtest_mimic::run(&args, trials).exit();
 }
