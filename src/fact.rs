@@ -19,6 +19,24 @@ pub enum Fact<T> {
     Unknown(Question),
 }
 
+impl<T> Fact<T> {
+    /// The fact, changed; the question stays.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Fact::Known(value) => Fact::Known(change(value)),
+            Fact::Unknown(question) => Fact::Unknown(question),
+        }
+    }
+
+    /// The fact, if it is one.
+    pub fn known(self) -> Option<T> {
+        match self {
+            Fact::Known(value) => Some(value),
+            Fact::Unknown(_) => None,
+        }
+    }
+}
+
 /// What is not known.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {

@@ -2,7 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fact::Fact;
+use crate::fact::{Fact, Question};
+
+mod disk;
+pub mod memory;
+pub mod real;
+mod walk;
+
+pub use disk::{Access, Denied, Disk, SymlinkPolicy};
 
 /// Whether the last component of a path is followed if it is a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +62,45 @@ pub enum Errno {
     Other(i32),
 }
 
+impl Errno {
+    /// The file is longer than the caller reads (27).
+    pub const EFBIG: Errno = Errno::Other(27);
+    /// Neither a file nor a directory, so it is not opened (22, EINVAL).
+    pub const NOT_REGULAR: Errno = Errno::Other(22);
+
+    /// The number of the error on Linux.
+    pub fn number(self) -> i32 {
+        match self {
+            Errno::Eperm => 1,
+            Errno::Enoent => 2,
+            Errno::Enxio => 6,
+            Errno::Eacces => 13,
+            Errno::Eexist => 17,
+            Errno::Enotdir => 20,
+            Errno::Eisdir => 21,
+            Errno::Enametoolong => 36,
+            Errno::Eloop => 40,
+            Errno::Other(number) => number,
+        }
+    }
+
+    /// The error with this number.
+    pub fn from_number(number: i32) -> Self {
+        match number {
+            1 => Errno::Eperm,
+            2 => Errno::Enoent,
+            6 => Errno::Enxio,
+            13 => Errno::Eacces,
+            17 => Errno::Eexist,
+            20 => Errno::Enotdir,
+            21 => Errno::Eisdir,
+            36 => Errno::Enametoolong,
+            40 => Errno::Eloop,
+            other => Errno::Other(other),
+        }
+    }
+}
+
 /// What stat(2) says, where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -72,6 +118,13 @@ pub struct Stat {
     pub mtime: Option<i64>,
 }
 
+impl Stat {
+    /// A thing of this kind of which nothing else is known.
+    pub fn of(kind: FileKind) -> Self {
+        Stat { kind, mode: None, uid: None, gid: None, size: None, mtime: None }
+    }
+}
+
 /// Raw facts about paths, free of any identity. Paths are absolute. Implementations never ask who is looking: search
 /// and read permission are worked out by the functions below for an [`Identity`].
 pub trait Filesystem: Sync {
@@ -79,9 +132,10 @@ pub trait Filesystem: Sync {
     fn lstat(&self, path: &Path) -> Fact<Result<Stat, Errno>>;
     /// The text of a link.
     fn read_link(&self, path: &Path) -> Fact<Result<PathBuf, Errno>>;
-    /// The bytes of a regular file, at most `limit` of them (a longer one is `Errno::Other(27)`, EFBIG). FIFOs and devices are never opened.
+    /// The bytes of a regular file, links followed, at most `limit` of them (a longer one is `Errno::EFBIG`). A directory is
+    /// `Eisdir`; FIFOs, sockets and devices are never opened (`Errno::NOT_REGULAR`).
     fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>>;
-    /// The names in a directory without `.` and `..`, in byte order.
+    /// The names in a directory, links followed, without `.` and `..`, in byte order.
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>>;
 }
 
@@ -96,4 +150,62 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The name to show (`www-data`).
     pub name: String,
+}
+
+/// stat(2) as root: links followed, no permission asked. For whoever reads the configuration.
+pub fn stat(fs: &dyn Filesystem, path: &Path) -> Fact<Result<Stat, Errno>> {
+    resolve(fs, path, Follow::Yes).map(|found| found.map(|(_, stat)| stat))
+}
+
+/// realpath(3) as root.
+pub fn real_path(fs: &dyn Filesystem, path: &Path) -> Fact<Result<PathBuf, Errno>> {
+    resolve(fs, path, Follow::Yes).map(|found| found.map(|(at, _)| at))
+}
+
+/// Where a path ends and what is there, resolved as root. `fs` is asked only about paths without links, `.` and `..`.
+fn resolve(fs: &dyn Filesystem, path: &Path, follow: Follow) -> Fact<Result<(PathBuf, Stat), Errno>> {
+    match walk::walk(&AsRoot(fs), path, follow) {
+        Ok(found) => Fact::Known(Ok(found)),
+        Err(Stop::Errno(errno)) => Fact::Known(Err(errno)),
+        Err(Stop::Unknown(question)) => Fact::Unknown(question),
+    }
+}
+
+/// A walk by root, who is refused nothing and asks no questions.
+struct AsRoot<'a>(&'a dyn Filesystem);
+
+enum Stop {
+    Errno(Errno),
+    Unknown(Question),
+}
+
+fn settle<T>(fact: Fact<Result<T, Errno>>) -> Result<T, Stop> {
+    match fact {
+        Fact::Known(result) => result.map_err(Stop::Errno),
+        Fact::Unknown(question) => Err(Stop::Unknown(question)),
+    }
+}
+
+impl walk::Steps for AsRoot<'_> {
+    type Stop = Stop;
+
+    fn entry(&self, path: &Path) -> Result<Stat, Stop> {
+        settle(self.0.lstat(path))
+    }
+
+    fn target(&self, link: &Path) -> Result<PathBuf, Stop> {
+        settle(self.0.read_link(link))
+    }
+
+    fn search(&self, _: &Path, _: &Stat) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn follow(&self, _: &Stat, _: &Path, _: &Stat) -> Result<(), Stop> {
+        Ok(())
+    }
+
+    fn stop(&self, errno: Errno, _: &Path) -> Stop {
+        Stop::Errno(errno)
+    }
 }

@@ -10,6 +10,7 @@ pub mod fix;
 pub mod fs;
 pub mod nginx;
 pub mod outcome;
+pub mod pattern;
 pub mod problem;
 pub mod request;
 pub mod server;

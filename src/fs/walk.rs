@@ -1,0 +1,121 @@
+//! The walk along a path as Linux does it: component by component, links expanded in place, forty of them at most.
+//!
+//! One routine serves both readers: a [`super::Disk`], for whom every directory must be searchable, and file systems
+//! made of listings, which resolve links as root.
+
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{Errno, FileKind, Follow, Stat};
+
+/// Longest name of one component, in bytes (NAME_MAX).
+const NAME_MAX: usize = 255;
+/// Longest path without its final NUL, in bytes (PATH_MAX - 1).
+const PATH_MAX: usize = 4095;
+/// Links followed in one walk (MAXSYMLINKS in the kernel's namei.h).
+const LINKS_MAX: usize = 40;
+
+/// What a walk asks on its way. Paths are free of links, `.` and `..`.
+pub(super) trait Steps {
+    /// How a walk ends early.
+    type Stop;
+    /// The entry at a path, a link not followed.
+    fn entry(&self, path: &Path) -> Result<Stat, Self::Stop>;
+    /// The text of a link.
+    fn target(&self, link: &Path) -> Result<PathBuf, Self::Stop>;
+    /// Called before a name is looked up in a directory.
+    fn search(&self, dir: &Path, stat: &Stat) -> Result<(), Self::Stop>;
+    /// Called before the link that ends a path is followed (`dir` holds it).
+    fn follow(&self, dir: &Stat, link: &Path, stat: &Stat) -> Result<(), Self::Stop>;
+    /// An error that the walk itself finds; `path` is the entry at fault.
+    fn stop(&self, errno: Errno, path: &Path) -> Self::Stop;
+}
+
+/// A name still to be looked up.
+struct Component {
+    name: Vec<u8>,
+    /// A slash comes after it: it has to be a directory.
+    slash: bool,
+}
+
+fn components(path: &[u8]) -> Vec<Component> {
+    let mut found = Vec::new();
+    let mut rest = path;
+    while let Some(start) = rest.iter().position(|&byte| byte != b'/') {
+        let end = rest[start..].iter().position(|&byte| byte == b'/').map_or(rest.len(), |at| start + at);
+        found.push(Component { name: rest[start..end].to_vec(), slash: end < rest.len() });
+        rest = &rest[end..];
+    }
+    found
+}
+
+/// Resolves a path from the root: where it ends, free of links, and what is there. Relative paths count from `/`.
+pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(PathBuf, Stat), S::Stop> {
+    let bytes = path.as_os_str().as_bytes();
+    if bytes.is_empty() {
+        return Err(steps.stop(Errno::Enoent, path));
+    }
+    if bytes.len() > PATH_MAX {
+        return Err(steps.stop(Errno::Enametoolong, path));
+    }
+    let mut todo = VecDeque::from(components(bytes));
+    let mut at = PathBuf::from("/");
+    let mut stat = steps.entry(&at)?;
+    let mut links = 0;
+    while let Some(Component { name, slash }) = todo.pop_front() {
+        if stat.kind != FileKind::Directory {
+            return Err(steps.stop(Errno::Enotdir, &at));
+        }
+        steps.search(&at, &stat)?;
+        match name.as_slice() {
+            b"." => continue,
+            b".." => {
+                if at.pop() {
+                    stat = steps.entry(&at)?;
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let child = at.join(OsStr::from_bytes(&name));
+        if name.len() > NAME_MAX {
+            return Err(steps.stop(Errno::Enametoolong, &child));
+        }
+        let found = steps.entry(&child)?;
+        let last = todo.is_empty();
+        if found.kind == FileKind::Symlink && (!last || slash || follow == Follow::Yes) {
+            links += 1;
+            if links > LINKS_MAX {
+                return Err(steps.stop(Errno::Eloop, &child));
+            }
+            if last {
+                steps.follow(&stat, &child, &found)?;
+            }
+            let target = steps.target(&child)?;
+            let text = target.as_os_str().as_bytes();
+            if text.is_empty() {
+                return Err(steps.stop(Errno::Enoent, &child));
+            }
+            if text.starts_with(b"/") {
+                at = PathBuf::from("/");
+                stat = steps.entry(&at)?;
+            }
+            let mut expanded = components(text);
+            if let Some(end) = expanded.last_mut() {
+                end.slash |= slash;
+            }
+            for component in expanded.into_iter().rev() {
+                todo.push_front(component);
+            }
+            continue;
+        }
+        if slash && found.kind != FileKind::Directory {
+            return Err(steps.stop(Errno::Enotdir, &child));
+        }
+        at = child;
+        stat = found;
+    }
+    Ok((at, stat))
+}
