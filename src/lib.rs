@@ -8,6 +8,7 @@ pub mod cause;
 pub mod fact;
 pub mod fix;
 pub mod fs;
+pub mod ipset;
 pub mod nginx;
 pub mod outcome;
 pub mod pattern;
