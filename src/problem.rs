@@ -26,6 +26,9 @@ pub enum ProblemKind {
     Arity,
     /// A value, combination or reference that the server refuses.
     Value,
+    /// A name that nothing read here defines: a variable, a zone, an upstream, a log format, a macro. In a fragment another
+    /// file may define it.
+    Reference,
     /// A file that the server needs while it reads the configuration is missing or unreadable.
     MissingFile,
     /// The directive belongs to a module that is not loaded.
@@ -42,6 +45,7 @@ impl ProblemKind {
             ProblemKind::UnknownDirective => "unknown-directive",
             ProblemKind::Context => "directive-wrong-context",
             ProblemKind::Arity | ProblemKind::Value => "invalid-argument",
+            ProblemKind::Reference => "undefined-reference",
             ProblemKind::MissingFile => "missing-file",
             ProblemKind::MissingModule => "missing-module",
             ProblemKind::Limit => "limit",
