@@ -1,5 +1,10 @@
 //! Apache httpd: load, evaluate, explain.
 
+mod access;
+mod escape;
+mod expr;
+mod fnmatch;
+
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};
 use crate::problem::Problem;

@@ -10,8 +10,8 @@ mod parse;
 
 pub(crate) use eval::Backrefs;
 
+use crate::apache::access::address::Network;
 use crate::fact::{Fact, Question};
-use crate::ipset::Net;
 use crate::pattern::Pattern;
 
 /// Where an expression stands, as far as that decides which names exist.
@@ -108,7 +108,7 @@ pub(crate) trait Scope {
     /// A sub-request by URI or file name that must not fail.
     fn probe(&mut self, probe: Probe, target: &[u8]) -> Fact<bool>;
     /// Whether the client's address lies in a net.
-    fn client_in(&mut self, net: &IpTest) -> bool;
+    fn client_in(&mut self, net: &Network) -> bool;
     /// The addresses of the left operand of `-ipmatch`, which may be a name; empty where there are none.
     fn addresses(&mut self, name: &[u8]) -> Fact<Vec<std::net::IpAddr>>;
     /// Decides a test whose operands are not known: asks, and says which way to go on.
@@ -154,12 +154,6 @@ pub(crate) enum Probe {
     File,
 }
 
-/// A constant net of `-R` and `-ipmatch`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IpTest {
-    net: Net,
-}
-
 /// An expression with a truth value.
 #[derive(Debug)]
 enum Node {
@@ -172,7 +166,7 @@ enum Node {
     InPeerExtensions { needle: Word, argument: Word },
     Regex { subject: Word, pattern: Pattern, negated: bool },
     Unary { test: Unary, operand: Word },
-    IpMatch { address: Word, net: IpTest },
+    IpMatch { address: Word, net: Network },
     Match { kind: StringMatch, text: Word, pattern: Word },
 }
 
@@ -181,7 +175,7 @@ enum Unary {
     Empty,
     NonEmpty,
     Truth,
-    ClientIn(IpTest),
+    ClientIn(Network),
     File(FileTest),
     Probe(Probe),
 }
@@ -314,5 +308,171 @@ impl Word {
             Word::Concat(pieces) => pieces.iter().any(|piece| piece.mentions(variable)),
             Word::Literal(_) | Word::Backref(_) => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::fact::Subject;
+
+    /// `GET /a.txt?q=1` with `X-A: v` from 127.0.0.1; the clock is not known, and undecided tests are true.
+    #[derive(Default)]
+    struct Known {
+        decided: Vec<String>,
+    }
+
+    impl Scope for Known {
+        fn variable(&mut self, name: &str) -> Fact<Vec<u8>> {
+            Fact::Known(match name {
+                "REQUEST_URI" => b"/a.txt".to_vec(),
+                "QUERY_STRING" => b"q=1".to_vec(),
+                "TIME_HOUR" => return Fact::Unknown(Question::new(Subject::Clock)),
+                _ => Vec::new(),
+            })
+        }
+
+        fn lookup(&mut self, _: Table, key: &[u8]) -> Fact<Vec<u8>> {
+            Fact::Known(if key == b"X-A" { b"v".to_vec() } else { Vec::new() })
+        }
+
+        fn file_test(&mut self, _: FileTest, path: &[u8]) -> bool {
+            path == b"/etc/passwd"
+        }
+
+        fn read_file(&mut self, path: &[u8]) -> Fact<Result<Vec<u8>, String>> {
+            Fact::Known(Err(format!("Cannot open file {}", String::from_utf8_lossy(path))))
+        }
+
+        fn file_size(&mut self, _: &[u8]) -> Fact<u64> {
+            Fact::Known(0)
+        }
+
+        fn probe(&mut self, _: Probe, _: &[u8]) -> Fact<bool> {
+            Fact::Known(true)
+        }
+
+        fn client_in(&mut self, net: &Network) -> bool {
+            net.contains(IpAddr::from([127, 0, 0, 1]))
+        }
+
+        fn addresses(&mut self, name: &[u8]) -> Fact<Vec<IpAddr>> {
+            Fact::Known(std::str::from_utf8(name).ok().and_then(|name| name.parse().ok()).into_iter().collect())
+        }
+
+        fn decide(&mut self, _: Question, test: &str) -> bool {
+            self.decided.push(test.to_owned());
+            true
+        }
+    }
+
+    fn holds(text: &str) -> bool {
+        let expr = parse(text.as_bytes(), Context::default()).expect(text);
+        expr.test(&mut Known::default(), &mut Backrefs::default()).expect(text)
+    }
+
+    #[test]
+    fn the_server_says_true() {
+        for text in [
+            r"'abc' =~ /(b)/ && $1 == 'b'",
+            "not 'a' == 'b'",
+            "! ! true",
+            "'a' -eq 0",
+            "%{tolower:a\\'b} == \"a'b\"",
+            "req('X-A') == 'v'",
+            "-5 -lt 3",
+            "'a' . 'b' == 'ab'",
+            "'a' in {'a','b'}",
+            "-R '127.0.0.1/8'",
+            "'a' =~ m/A/i",
+            "'a' =~ m.a.",
+            "'/a/b' -fnmatch '/a/*'",
+            r"'\101' == 'A'",
+            r"'\0' == ''",
+            "unescape('%2f') == '%2f'",
+            "unescape('%41%zz') == ''",
+            "md5('a') == '0cc175b9c0f1b6a831c399e269772661'",
+            "base64('a') == 'YQ=='",
+            "unbase64('YQ==') == 'a'",
+            "'1.2.3.4' -ipmatch '1.2.0.0/16'",
+            "-T 'x'",
+            "'a' < 'b'",
+            "((((((((((((((((((((('a' == 'a')))))))))))))))))))))",
+        ] {
+            assert!(holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_server_says_false() {
+        for text in [
+            "'x' =~ /foo/ or true and false",
+            "'a' == 'a\\\\'",
+            "'x' -strmatch 'y*'",
+            "'/a/b' -fnmatch '/*'",
+            "not not not 'a' == 'a'",
+            "'foo' -ipmatch '1.2.0.0/16'",
+            "-T 'off'",
+            "'a' lt 'b'",
+        ] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_server_refuses() {
+        for (text, message) in [
+            ("%{tolower:a'b} == 'x'", "flex scanner jammed"),
+            ("a == 'a'", "syntax error, unexpected T_OP_STR_EQ"),
+            ("%{SSL_PROTOCOL} == ''", "Variable 'SSL_PROTOCOL' does not exist"),
+            ("req('X-A')", "syntax error, unexpected $end"),
+            ("-R 'foo'", "parsing of subnet/netmask failed"),
+            ("'\\400' == ''", "Escape sequence out of bound"),
+            ("'\\8' == ''", "Bad escape sequence"),
+            ("-e '/etc/passwd' -a true", "syntax error, unexpected T_OP_UNARY"),
+            ("tru", "syntax error, unexpected $end"),
+            ("", "syntax error, unexpected $end"),
+            ("'a' == 'b' == 'c'", "syntax error, unexpected T_OP_STR_EQ"),
+        ] {
+            assert_eq!(parse(text.as_bytes(), Context::default()).err().as_deref(), Some(message), "{text}");
+        }
+        let restricted = Context { restricted: true, ..Context::default() };
+        assert!(parse(b"file('/a') == ''", restricted).is_err());
+        assert!(parse(b"-f '/a'", restricted).is_ok());
+    }
+
+    #[test]
+    fn a_test_of_something_unknown_is_decided_once_and_a_text_with_it_is_unknown() {
+        let mut scope = Known::default();
+        let expr = parse(b"true || %{TIME_HOUR} -gt 5", Context::default()).expect("valid");
+        assert_eq!(expr.test(&mut scope, &mut Backrefs::default()), Ok(true));
+        assert!(scope.decided.is_empty(), "the left side has settled it");
+        let expr = parse(b"%{TIME_HOUR} -gt 5", Context::default()).expect("valid");
+        assert_eq!(expr.test(&mut scope, &mut Backrefs::default()), Ok(true));
+        assert_eq!(scope.decided, ["`%{TIME_HOUR} -gt 5` holds"]);
+        let text = parse_string(b"at %{TIME_HOUR}", Context::default()).expect("valid");
+        let value = text.value(&mut scope, &mut Backrefs::default());
+        assert_eq!(value, Ok(Fact::Unknown(Question::new(Subject::Clock))));
+    }
+
+    #[test]
+    fn failures_are_the_evaluations_own() {
+        let expr = parse(b"file('/nope') == ''", Context::default()).expect("valid");
+        let value = expr.test(&mut Known::default(), &mut Backrefs::default());
+        assert_eq!(value, Err(Failure::Error("Cannot open file /nope".into())));
+        let deep = format!("{}'a'{} == 'a'", "tolower(".repeat(30), ")".repeat(30));
+        let expr = parse(deep.as_bytes(), Context::default()).expect("valid");
+        let value = expr.test(&mut Known::default(), &mut Backrefs::default());
+        assert_eq!(value, Err(Failure::Error("Recursion limit reached".into())));
+    }
+
+    #[test]
+    fn strings_keep_their_quotes_and_fill_in_variables() {
+        let text = parse_string(b"%{REQUEST_URI}?%{QUERY_STRING}\"", Context::default()).expect("valid");
+        let value = text.value(&mut Known::default(), &mut Backrefs::default());
+        assert_eq!(value, Ok(Fact::Known(b"/a.txt?q=1\"".to_vec())));
+        assert_eq!(parse_string(b"plain", Context::default()).expect("valid").constant(), Some(&b"plain"[..]));
     }
 }

@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::Digest;
 
 use super::lex::Compare;
-use super::{Failure, Function, Node, Probe, Scope, StringMatch, Table, Unary, Word};
-use crate::apache::escape::{Unescaped, escape_uri, unescape_url};
+use super::{Failure, Function, Node, Probe, Scope, StringMatch, Unary, Word};
+use crate::apache::escape::{Unescaped, atoi, escape_uri, unescape_url};
 use crate::apache::fnmatch::{Flags, fnmatch};
 use crate::fact::{Fact, Question, Subject};
+use crate::pattern::Captures;
 
 /// How deep calls of the server's two evaluators may nest (`AP_EXPR_MAX_RECURSION`).
 const MAX_RECURSION: usize = 20;
@@ -105,8 +106,7 @@ impl<'e> Evaluation<'e> {
                     Fact::Unknown(question) => {
                         let matched = self.decide(question.clone());
                         if pattern.group_count() > 0 {
-                            *self.backrefs =
-                                if matched { Backrefs::Unknown(question.clone()) } else { Backrefs::None };
+                            *self.backrefs = if matched { Backrefs::Unknown(question.clone()) } else { Backrefs::None };
                         }
                         matched
                     }
@@ -115,7 +115,7 @@ impl<'e> Evaluation<'e> {
                             // Groups that somebody still wants survive a pattern without parentheses.
                             if pattern.group_count() > 0 {
                                 *self.backrefs = match &captures {
-                                    Some(captures) => Backrefs::Groups(captures.texts(subject)),
+                                    Some(captures) => Backrefs::Groups(group_texts(captures, subject)),
                                     None => Backrefs::None,
                                 };
                             }
@@ -251,7 +251,9 @@ impl<'e> Evaluation<'e> {
                 Fact::Known(Err(message)) => return Err(Failure::Error(message)),
                 Fact::Unknown(question) => return Ok(Fact::Unknown(question)),
             },
-            Function::FileSize => return Ok(map(self.scope.file_size(&argument), |size| size.to_string().into_bytes())),
+            Function::FileSize => {
+                return Ok(map(self.scope.file_size(&argument), |size| size.to_string().into_bytes()));
+            }
         }))
     }
 
@@ -272,7 +274,7 @@ impl Compare {
         let order = match self {
             _ if ssl_compat => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
             Compare::IntEq | Compare::IntNe | Compare::IntLt | Compare::IntLe | Compare::IntGt | Compare::IntGe => {
-                atoi64(left).cmp(&atoi64(right))
+                atoi(left).cmp(&atoi(right))
             }
             _ => left.cmp(right),
         };
@@ -287,9 +289,9 @@ impl Compare {
     }
 }
 
-/// `apr_atoi64`.
-fn atoi64(text: &[u8]) -> i64 {
-    crate::apache::escape::atoi(text)
+/// The text of each group of a match.
+fn group_texts(captures: &Captures, subject: &[u8]) -> Vec<Vec<u8>> {
+    captures.groups.iter().map(|group| group.clone().map_or_else(Vec::new, |range| subject[range].to_vec())).collect()
 }
 
 fn map<T, U>(fact: Fact<T>, change: impl FnOnce(T) -> U) -> Fact<U> {

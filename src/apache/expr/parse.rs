@@ -2,8 +2,9 @@
 //! joined by `.`; names of variables, functions and operators are looked up while reading, so that an unknown one is a
 //! configuration error.
 
-use super::lex::{Token, tokens};
-use super::{Context, FileTest, Function, IpTest, Node, Pieces, Probe, StringMatch, Table, Unary, Word, variable_name};
+use super::lex::{Compare, Token, tokens};
+use super::{Context, FileTest, Function, Node, Pieces, Probe, StringMatch, Table, Unary, Word, variable_name};
+use crate::apache::access::address::Network;
 use crate::pattern::{Options, Pattern};
 
 /// A limit of ours on nested parentheses and calls (the server's own is some thousands).
@@ -353,16 +354,16 @@ impl Parser {
         Node::Match { kind, text: left, pattern: right }
     }
 
-    fn subnet(&mut self, name: &str, word: &Word) -> Option<IpTest> {
+    fn subnet(&mut self, name: &str, word: &Word) -> Option<Network> {
         let Word::Literal(text) = word else {
             self.lookup_failed(format!("-{name} requires subnet/netmask as constant argument"));
             return None;
         };
-        let net = IpTest::parse(text);
-        if net.is_none() {
+        let net = Network::parse(text);
+        if net.is_err() {
             self.lookup_failed("parsing of subnet/netmask failed".into());
         }
-        net
+        net.ok()
     }
 
     fn unknown(&mut self, what: &str, prefix: &str, name: &[u8]) {
@@ -395,7 +396,20 @@ fn describe(token: &Token) -> String {
         Token::Backref(_) => "T_REGEX_BACKREF",
         Token::Unary(_) => "T_OP_UNARY",
         Token::Binary(_) => "T_OP_BINARY",
-        Token::Compare(operator) => operator.token_name(),
+        Token::Compare(operator) => match operator {
+            Compare::IntEq => "T_OP_EQ",
+            Compare::IntNe => "T_OP_NE",
+            Compare::IntLt => "T_OP_LT",
+            Compare::IntLe => "T_OP_LE",
+            Compare::IntGt => "T_OP_GT",
+            Compare::IntGe => "T_OP_GE",
+            Compare::StrEq => "T_OP_STR_EQ",
+            Compare::StrNe => "T_OP_STR_NE",
+            Compare::StrLt => "T_OP_STR_LT",
+            Compare::StrLe => "T_OP_STR_LE",
+            Compare::StrGt => "T_OP_STR_GT",
+            Compare::StrGe => "T_OP_STR_GE",
+        },
         Token::In => "T_OP_IN",
         Token::Matches => "T_OP_REG",
         Token::MatchesNot => "T_OP_NRE",
