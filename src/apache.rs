@@ -1,9 +1,6 @@
 //! Apache httpd: load, evaluate, explain.
 
-mod access;
-mod escape;
-mod expr;
-mod fnmatch;
+pub mod explain;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};

@@ -6,7 +6,8 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::source::Origin;
 
@@ -96,6 +97,46 @@ impl Question {
     /// The same question, raised by a directive.
     pub fn at(subject: Subject, origin: Option<Origin>) -> Self {
         Question { subject, origin }
+    }
+}
+
+impl Question {
+    /// The path that the question is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.subject {
+            Subject::Path(path)
+            | Subject::Permission(path)
+            | Subject::Time(path)
+            | Subject::Content(path)
+            | Subject::Entries(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// The question in words.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Subject::Path(path) => write!(f, "what is at {}", path.display()),
+            Subject::Permission(path) => write!(f, "mode and owner of {}", path.display()),
+            Subject::Time(path) => write!(f, "size and modification time of {}", path.display()),
+            Subject::Content(path) => write!(f, "the content of {}", path.display()),
+            Subject::Entries(path) => write!(f, "what the directory {} holds", path.display()),
+            Subject::User(name) => write!(f, "uid and groups of the user {name}"),
+            Subject::Group(name) => write!(f, "gid and members of the group {name}"),
+            Subject::Variable(name) => write!(f, "the value of the variable {name}"),
+            Subject::Opaque(name) => write!(f, "what `{name}` does to this request: it is not simulated"),
+            Subject::Module(name) => write!(f, "whether the module {name} is there"),
+            Subject::Resolve(name) => write!(f, "what {name} resolves to"),
+            Subject::Upstream(name) => write!(f, "what the back end {name} answers"),
+            Subject::Limit(name) => write!(f, "whether the limit {name} is exceeded"),
+            Subject::Clock => write!(f, "what time it is"),
+            Subject::Certificate(name) => write!(f, "whether the certificate is accepted: {name}"),
+            Subject::Password(name) => write!(f, "whether the password fits: {name}"),
+            Subject::MatchLimit(pattern) => write!(f, "whether `{pattern}` matches: it meets the match limit"),
+            Subject::Other(words) => f.write_str(words),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A fix: edits of the text and commands for the file system, and applying edits to bytes.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 use crate::outcome::Outcome;
 
@@ -75,4 +76,38 @@ pub struct Fix {
     pub safety: Safety,
     /// What the request is answered after it; `None` until it was tried.
     pub then: Option<Outcome>,
+}
+
+/// The command as POSIX sh words.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Command::Chmod { path, symbolic, .. } => write!(f, "chmod {symbolic} {}", quoted(path)),
+            Command::Chown { path, user, no_follow, .. } => {
+                let option = if *no_follow { "-h " } else { "" };
+                write!(f, "chown {option}{user} {}", quoted(path))
+            }
+            Command::Touch(path) => write!(f, "touch {}", quoted(path)),
+            Command::Mkdir(path) => write!(f, "mkdir -p {}", quoted(path)),
+            Command::Link { target, path } => write!(f, "ln -sfn {} {}", quoted(target), quoted(path)),
+        }
+    }
+}
+
+/// A path as one sh word: in single quotes, a single quote as `'\\''`.
+fn quoted(path: &Path) -> String {
+    format!("'{}'", path.to_string_lossy().replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_quotes_its_path() {
+        let command = Command::Touch(PathBuf::from("/srv/it's here"));
+        assert_eq!(command.to_string(), r"touch '/srv/it'\''s here'");
+        let command = Command::Chmod { path: PathBuf::from("/srv"), symbolic: "o+x".into(), mode: 0o711 };
+        assert_eq!(command.to_string(), "chmod o+x '/srv'");
+    }
 }

@@ -1,17 +1,13 @@
 //! The file system as an input: raw facts behind a trait, and the kernel's permission walk on top of it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::fact::{Fact, Question};
 
-pub mod cached;
 mod disk;
-pub mod manifest;
 pub mod memory;
-pub mod overlay;
 pub mod real;
-pub mod rooted;
-pub mod unknown;
 mod walk;
 
 pub use disk::{Access, Denied, Disk, SymlinkPolicy};
@@ -106,6 +102,25 @@ impl Errno {
     }
 }
 
+/// The words of strerror(3), as glibc has them.
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match *self {
+            Errno::Enoent => "No such file or directory",
+            Errno::Enotdir => "Not a directory",
+            Errno::Eacces => "Permission denied",
+            Errno::Eperm => "Operation not permitted",
+            Errno::Eloop => "Too many levels of symbolic links",
+            Errno::Enametoolong => "File name too long",
+            Errno::Eisdir => "Is a directory",
+            Errno::Enxio => "No such device or address",
+            Errno::Eexist => "File exists",
+            Errno::EFBIG => "File too large",
+            Errno::Other(number) => return write!(f, "error {number}"),
+        })
+    }
+}
+
 /// What stat(2) says, where it is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -132,9 +147,6 @@ impl Stat {
 
 /// Raw facts about paths, free of any identity. Paths are absolute. Implementations never ask who is looking: search
 /// and read permission are worked out by the functions below for an [`Identity`].
-///
-/// [`real`] is this host, [`rooted`] a tree below a directory, [`manifest`] a listing, [`unknown`] nothing at all;
-/// [`overlay`] puts changes over another one and [`cached`] remembers what it said.
 pub trait Filesystem: Sync {
     /// The entry itself, a link not followed. Parents *are* resolved through links.
     fn lstat(&self, path: &Path) -> Fact<Result<Stat, Errno>>;
@@ -150,7 +162,7 @@ pub trait Filesystem: Sync {
 /// Who looks: a worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// User id; 0 reads and searches everything, [`Identity::NO_UID`] is a user of whom only the name is known.
+    /// User id; 0 reads and searches everything.
     pub uid: u32,
     /// Primary group.
     pub gid: u32,
@@ -158,21 +170,6 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The name to show (`www-data`).
     pub name: String,
-}
-
-impl Identity {
-    /// `(uid_t)-1`, which no account can have.
-    pub const NO_UID: u32 = u32::MAX;
-
-    /// A user that no account file names: permissions are known only where owner, group and others have the same.
-    pub fn unknown(name: &str) -> Self {
-        Identity { uid: Self::NO_UID, gid: Self::NO_UID, groups: Vec::new(), name: name.to_owned() }
-    }
-
-    /// Whether the user's number is known.
-    pub fn is_known(&self) -> bool {
-        self.uid != Self::NO_UID
-    }
 }
 
 /// stat(2) as root: links followed, no permission asked. For whoever reads the configuration.

@@ -4,18 +4,21 @@
 //! [`world::World`] to a [`outcome::Run`], and everything else (blame, certainty, fixes, lint) runs it again.
 
 pub mod apache;
+pub mod ask;
 pub mod cause;
+pub mod cli;
+pub mod explain;
 pub mod fact;
 pub mod fix;
 pub mod fs;
-pub mod identity;
 pub mod ipset;
 pub mod nginx;
 pub mod outcome;
-pub mod password;
 pub mod pattern;
 pub mod problem;
+pub mod report;
 pub mod request;
+pub mod sentence;
 pub mod server;
 pub mod source;
 pub mod syntax;

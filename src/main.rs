@@ -1,5 +1,5 @@
 //! argv in, exit code out.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::from(2)
+    why403::cli::main()
 }

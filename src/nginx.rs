@@ -1,8 +1,6 @@
 //! nginx: load, evaluate, explain.
 
-pub mod include;
-pub mod lex;
-pub mod parse;
+pub mod explain;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};

@@ -8,7 +8,7 @@ use crate::source::Origin;
 use crate::trace::{Event, Step};
 
 /// How the server ends the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Outcome {
     /// A response with this status.
     Response(u16),
@@ -19,6 +19,7 @@ pub enum Outcome {
     /// The server would not load this configuration.
     Refused,
     /// Not decidable here; the run's questions say why.
+    #[default]
     Unknown,
 }
 
@@ -107,7 +108,7 @@ pub struct Seen {
 }
 
 /// One run of the evaluator.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Run {
     /// How it ends.
     pub outcome: Outcome,

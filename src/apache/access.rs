@@ -1,3 +1,0 @@
-//! Access control: who may, by address, name, password or group.
-
-pub(crate) mod address;

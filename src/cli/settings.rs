@@ -1,0 +1,160 @@
+//! Which server, with which configuration, in which file system: the options that every command shares.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::Failure;
+use crate::fact::Fact;
+use crate::fs::real::RealFs;
+use crate::fs::{FileKind, Filesystem, Identity};
+use crate::server::{Kind, LoadOptions, Server};
+use crate::source::MAX_FILE;
+
+/// Where the main file usually lies, with the server it belongs to.
+const USUAL_PLACES: &[(&str, Kind)] = &[
+    ("/etc/nginx/nginx.conf", Kind::Nginx),
+    ("/usr/local/etc/nginx/nginx.conf", Kind::Nginx),
+    ("/usr/local/nginx/conf/nginx.conf", Kind::Nginx),
+    ("/opt/homebrew/etc/nginx/nginx.conf", Kind::Nginx),
+    ("/etc/apache2/apache2.conf", Kind::Apache),
+    ("/etc/apache2/httpd.conf", Kind::Apache),
+    ("/etc/httpd/conf/httpd.conf", Kind::Apache),
+    ("/usr/local/apache2/conf/httpd.conf", Kind::Apache),
+    ("/usr/local/etc/apache24/httpd.conf", Kind::Apache),
+    ("/opt/homebrew/etc/httpd/httpd.conf", Kind::Apache),
+];
+
+/// The server asked about.
+#[derive(Debug, Clone, Args)]
+pub struct ServerOptions {
+    /// Main configuration file; without it the usual places are tried
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Which server; recognised from the file when not given
+    #[arg(long, value_enum)]
+    pub server: Option<ServerName>,
+    /// Version whose behaviour is followed (nginx 1.22.1, 1.31.3; Apache 2.4.71); the newest known by default
+    #[arg(long, value_name = "V")]
+    pub server_version: Option<String>,
+    /// Modules that exist: a profile (debian-nginx-full-1.22.1, static-1.31.3) or a comma-separated list
+    #[arg(long, value_name = "PROFILE|LIST")]
+    pub modules: Option<String>,
+    /// What relative paths are relative to: nginx -p, Apache -d
+    #[arg(long, value_name = "DIR")]
+    pub prefix: Option<PathBuf>,
+    /// Define a name, as Apache's -D
+    #[arg(short = 'D', value_name = "NAME")]
+    pub define: Vec<String>,
+    /// Look every absolute path up below this directory (an image, a checkout)
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The worker's identity instead of the configuration's
+    #[arg(long, value_name = "USER[:GROUP]")]
+    pub worker: Option<String>,
+}
+
+/// The name of a server on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ServerName {
+    /// nginx.
+    Nginx,
+    /// Apache httpd.
+    #[value(alias = "httpd", alias = "apache2")]
+    Apache,
+}
+
+impl From<ServerName> for Kind {
+    fn from(name: ServerName) -> Kind {
+        match name {
+            ServerName::Nginx => Kind::Nginx,
+            ServerName::Apache => Kind::Apache,
+        }
+    }
+}
+
+impl ServerOptions {
+    /// The file system that the server sees.
+    pub fn filesystem(&self) -> Result<Box<dyn Filesystem>, Failure> {
+        Ok(Box::new(RealFs))
+    }
+
+    /// Reads the configuration.
+    pub fn load(&self, fs: &dyn Filesystem) -> Result<Server, Failure> {
+        let (config, found) = match &self.config {
+            Some(config) => (absolute(config)?, None),
+            None => self.search(fs)?,
+        };
+        let kind = match self.server.map(Kind::from).or(found) {
+            Some(kind) => kind,
+            None => recognise(&config, fs)?,
+        };
+        let options = LoadOptions {
+            version: self.server_version.clone(),
+            modules: self.modules.clone(),
+            prefix: self.prefix.as_deref().map(absolute).transpose()?,
+            defines: self.define.clone(),
+            ..LoadOptions::new(&config)
+        };
+        Ok(Server::load(kind, &options, fs))
+    }
+
+    /// The worker identity of `--worker`.
+    pub fn worker(&self, _fs: &dyn Filesystem) -> Result<Option<Identity>, Failure> {
+        let Some(worker) = &self.worker else { return Ok(None) };
+        let (user, group) = worker.split_once(':').unwrap_or((worker, worker));
+        let number = |name: &str| match name {
+            "root" => Ok(0),
+            "nobody" | "nogroup" => Ok(65534),
+            other => other.parse().map_err(|_| Failure(format!("--worker: no user or group `{other}`"))),
+        };
+        Ok(Some(Identity { uid: number(user)?, gid: number(group)?, groups: Vec::new(), name: user.to_owned() }))
+    }
+
+    /// The one main file in the usual places.
+    fn search(&self, fs: &dyn Filesystem) -> Result<(PathBuf, Option<Kind>), Failure> {
+        let wanted = self.server.map(Kind::from);
+        let found: Vec<(&str, Kind)> = USUAL_PLACES
+            .iter()
+            .filter(|(path, kind)| wanted.is_none_or(|wanted| wanted == *kind) && is_file(fs, Path::new(path)))
+            .copied()
+            .collect();
+        match found.as_slice() {
+            [(path, kind)] => Ok((PathBuf::from(path), Some(*kind))),
+            [] => {
+                let tried: Vec<&str> = USUAL_PLACES.iter().map(|(path, _)| *path).collect();
+                Err(format!(
+                    "no configuration in the usual places; name one with --config\n  tried {}",
+                    tried.join(", ")
+                )
+                .into())
+            }
+            several => {
+                let paths: Vec<&str> = several.iter().map(|(path, _)| *path).collect();
+                Err(format!("found {}; name one with --config or --server", paths.join(" and ")).into())
+            }
+        }
+    }
+}
+
+fn is_file(fs: &dyn Filesystem, path: &Path) -> bool {
+    matches!(crate::fs::stat(fs, path), Fact::Known(Ok(stat)) if stat.kind == FileKind::Regular)
+}
+
+/// The server that a main file is for. A file that cannot be read is an answer later on, not an error here, as long as
+/// somebody says for which server it is.
+fn recognise(config: &Path, fs: &dyn Filesystem) -> Result<Kind, Failure> {
+    let text = match fs.read(config, MAX_FILE) {
+        Fact::Known(Ok(text)) => text,
+        Fact::Known(Err(errno)) => return Err(format!("cannot read {}: {errno}", config.display()).into()),
+        Fact::Unknown(_) => return Err(format!("cannot read {}: permission denied", config.display()).into()),
+    };
+    Kind::recognise(config, &text).ok_or_else(|| {
+        format!("{} could be for either server; say --server nginx or --server apache", config.display()).into()
+    })
+}
+
+/// Relative paths are relative to the current directory. `.` and `..` at the front are resolved, links are not.
+pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure(format!("{}: {error}", path.display())))
+}

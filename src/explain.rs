@@ -1,0 +1,369 @@
+//! From runs to an answer: which questions matter, how sure the outcome is, and the sentences that go with it.
+//!
+//! The evaluator assumes the first answer of every question it meets. Here the other answers are tried by running it
+//! again, depth first, so that a question met only under another answer counts too. INVARIANT: `Certainty::Certain` is
+//! said only when every answer of every question leads to the same kind and status.
+
+use crate::fact::{Answers, Asked, Question};
+use crate::fix::Fix;
+use crate::outcome::{Certainty, Outcome, Run};
+use crate::problem::{self, Problem};
+use crate::request::Request;
+use crate::sentence::Sentences;
+use crate::server::Server;
+use crate::world::World;
+
+/// Past this many questions on one way through the evaluator nothing is certain.
+const MOST_QUESTIONS: usize = 6;
+/// Most runs for one answer; past it the exploration stops and nothing is certain.
+const MOST_RUNS: usize = 256;
+
+/// The parts of an answer that somebody wants to see. What only the others need is not computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// The request as it was understood.
+    pub request: bool,
+    /// Kind, status, certainty.
+    pub outcome: bool,
+    /// Why.
+    pub cause: bool,
+    /// What was consulted.
+    pub trace: bool,
+    /// What was assumed.
+    pub assumptions: bool,
+    /// The other outcomes.
+    pub alternatives: bool,
+    /// What would change it.
+    pub fixes: bool,
+}
+
+impl Fields {
+    /// Everything.
+    pub const ALL: Fields = Fields {
+        request: true,
+        outcome: true,
+        cause: true,
+        trace: true,
+        assumptions: true,
+        alternatives: true,
+        fixes: true,
+    };
+    /// Nothing.
+    pub const NONE: Fields = Fields {
+        request: false,
+        outcome: false,
+        cause: false,
+        trace: false,
+        assumptions: false,
+        alternatives: false,
+        fixes: false,
+    };
+
+    /// Reads a comma-separated list of names; the error is the first name that is none.
+    pub fn parse(list: &str) -> Result<Fields, String> {
+        let mut fields = Fields::NONE;
+        for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            match name {
+                "request" => fields.request = true,
+                "outcome" => fields.outcome = true,
+                "cause" => fields.cause = true,
+                "trace" => fields.trace = true,
+                "assumptions" => fields.assumptions = true,
+                "alternatives" => fields.alternatives = true,
+                "fixes" => fields.fixes = true,
+                "schema" | "id" => {}
+                other => return Err(other.to_owned()),
+            }
+        }
+        Ok(fields)
+    }
+
+    /// Whether the other answers of open questions have to be tried.
+    fn explores(self) -> bool {
+        self.outcome || self.assumptions || self.alternatives
+    }
+}
+
+/// Something assumed on the way to the outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumption {
+    /// The question.
+    pub question: Question,
+    /// The answer that was assumed; `None`: the answers of this question cannot be listed.
+    pub assumed: Option<String>,
+}
+
+/// Another outcome, and what has to hold for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    /// The answers that lead here, each a clause.
+    pub when: Vec<String>,
+    /// How it ends then.
+    pub outcome: Outcome,
+}
+
+/// Why the status is what it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// The evaluator's decision, in [`Run::decision`] of the answer's run.
+    Decided(Sentences),
+    /// The configuration is refused: the first problem, as the server's own test reports it.
+    Refused(Problem),
+}
+
+/// The answer to one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// How it ends.
+    pub outcome: Outcome,
+    /// How sure that is.
+    pub certainty: Certainty,
+    /// Why; `None` for plain success and hand-over, or where it was not asked for.
+    pub why: Option<Why>,
+    /// A sentence for each step of the run's trace.
+    pub steps: Vec<String>,
+    /// What was assumed and matters.
+    pub assumptions: Vec<Assumption>,
+    /// The other outcomes.
+    pub alternatives: Vec<Alternative>,
+    /// Repairs, each tried.
+    pub fixes: Vec<Fix>,
+    /// The run under the assumptions.
+    pub run: Run,
+}
+
+/// Answers one request.
+pub fn explain(server: &Server, request: &Request, world: &World, fields: Fields) -> Answer {
+    if let Some(problem) = problem::first_refusal(server.problems()) {
+        return refused(problem.clone());
+    }
+    let world = World { trace: fields.trace, ..*world };
+    let mut exploration = Exploration { server, request, world, runs: 0, cut: false };
+    let run = exploration.run(world.answers);
+    let tree = if fields.explores() && !run.asked.is_empty() {
+        exploration.explore(&mut world.answers.clone(), &run, 0).collapsed()
+    } else {
+        Branch::Leaf(run.outcome)
+    };
+    let cut = exploration.cut;
+    let certainty = match (&tree, run.outcome) {
+        (_, Outcome::Unknown) => Certainty::Unknown,
+        (Branch::Leaf(_), _) if !cut => Certainty::Certain,
+        _ => Certainty::Conditional,
+    };
+    let assumptions = match certainty {
+        Certainty::Certain => Vec::new(),
+        _ => assumptions(&run, &tree, cut),
+    };
+    let why = fields.cause.then(|| why(server, &run)).flatten();
+    let steps = run.trace.iter().map(|step| server.sentence(step)).collect();
+    Answer {
+        outcome: run.outcome,
+        certainty,
+        why,
+        steps,
+        assumptions,
+        alternatives: tree.alternatives(),
+        fixes: Vec::new(),
+        run,
+    }
+}
+
+/// The sentences of a run's decision.
+fn why(server: &Server, run: &Run) -> Option<Why> {
+    let decision = run.decision.as_ref()?;
+    Some(Why::Decided(server.describe(run, decision)))
+}
+
+fn refused(problem: Problem) -> Answer {
+    let run = Run { outcome: Outcome::Refused, ..Run::default() };
+    Answer {
+        outcome: Outcome::Refused,
+        certainty: Certainty::Certain,
+        why: Some(Why::Refused(problem)),
+        steps: Vec::new(),
+        assumptions: Vec::new(),
+        alternatives: Vec::new(),
+        fixes: Vec::new(),
+        run,
+    }
+}
+
+/// What the run under the assumptions took for granted: the questions on its way that matter. Where the exploration was
+/// cut short, nobody knows which matter, and all are named.
+fn assumptions(run: &Run, tree: &Branch, cut: bool) -> Vec<Assumption> {
+    let matters = |asked: &Asked| {
+        cut || asked.alternatives.is_empty()
+            || tree.first_way().any(|question| question.subject == asked.question.subject)
+    };
+    run.asked
+        .iter()
+        .filter(|asked| matters(asked))
+        .map(|asked| Assumption {
+            question: asked.question.clone(),
+            assumed: asked.alternatives.get(asked.chosen).cloned(),
+        })
+        .collect()
+}
+
+/// What was found out about the open questions: a tree of answers with an outcome at each end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Branch {
+    /// All questions answered.
+    Leaf(Outcome),
+    /// A question, and what follows from each answer. The first is the one assumed.
+    Ask { question: Question, answers: Vec<(String, Branch)> },
+}
+
+impl Branch {
+    /// The same tree without the questions that make no difference.
+    fn collapsed(self) -> Branch {
+        let Branch::Ask { question, answers } = self else { return self };
+        let answers: Vec<_> = answers.into_iter().map(|(words, branch)| (words, branch.collapsed())).collect();
+        match answers.split_first() {
+            Some(((_, first), rest)) if rest.iter().all(|(_, branch)| branch == first) => first.clone(),
+            _ => Branch::Ask { question, answers },
+        }
+    }
+
+    /// The questions on the way that was assumed.
+    fn first_way(&self) -> impl Iterator<Item = &Question> {
+        let mut at = self;
+        std::iter::from_fn(move || match at {
+            Branch::Leaf(_) => None,
+            Branch::Ask { question, answers } => {
+                at = &answers.first()?.1;
+                Some(question)
+            }
+        })
+    }
+
+    /// Every end but the assumed one that differs from it, with what leads there. Of several ways to one outcome, those
+    /// that need more than another are left out.
+    fn alternatives(&self) -> Vec<Alternative> {
+        let mut ends = Vec::new();
+        self.ends(&mut Vec::new(), true, &mut ends);
+        let Some((_, assumed)) = ends.first().cloned() else { return Vec::new() };
+        let mut found: Vec<Alternative> = Vec::new();
+        for (when, outcome) in ends.into_iter().skip(1).filter(|(_, outcome)| *outcome != assumed) {
+            let weaker =
+                |other: &Alternative| other.outcome == outcome && other.when.iter().all(|clause| when.contains(clause));
+            if !found.iter().any(weaker) {
+                found.push(Alternative { when, outcome });
+            }
+        }
+        found
+    }
+
+    /// The ends in depth-first order. `assumed`: nothing but assumed answers so far; those need not be said.
+    fn ends(&self, when: &mut Vec<String>, assumed: bool, into: &mut Vec<(Vec<String>, Outcome)>) {
+        match self {
+            Branch::Leaf(outcome) => into.push((when.clone(), *outcome)),
+            Branch::Ask { answers, .. } => {
+                for (index, (words, branch)) in answers.iter().enumerate() {
+                    if assumed && index == 0 {
+                        branch.ends(when, true, into);
+                    } else {
+                        when.push(words.clone());
+                        branch.ends(when, false, into);
+                        when.pop();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Running again with other answers.
+struct Exploration<'a> {
+    server: &'a Server,
+    request: &'a Request,
+    world: World<'a>,
+    runs: usize,
+    cut: bool,
+}
+
+impl Exploration<'_> {
+    fn run(&mut self, answers: &Answers) -> Run {
+        self.runs += 1;
+        self.server.evaluate(self.request, &World { answers, ..self.world })
+    }
+
+    /// The tree below `fixed`, whose run is at hand: its first question that is not fixed yet, with every answer tried.
+    fn explore(&mut self, fixed: &mut Answers, run: &Run, depth: usize) -> Branch {
+        let open = |asked: &&Asked| asked.alternatives.len() > 1 && !fixed.contains_key(&asked.question.subject);
+        let Some(asked) = run.asked.iter().find(open) else { return Branch::Leaf(run.outcome) };
+        if depth >= MOST_QUESTIONS || self.runs >= MOST_RUNS {
+            self.cut = true;
+            return Branch::Leaf(run.outcome);
+        }
+        let subject = &asked.question.subject;
+        let mut answers = Vec::with_capacity(asked.alternatives.len());
+        for (index, words) in asked.alternatives.iter().enumerate() {
+            fixed.insert(subject.clone(), index);
+            // The run at hand already holds the answer it chose.
+            let branch = if index == asked.chosen {
+                self.explore(fixed, run, depth + 1)
+            } else {
+                let other = self.run(fixed);
+                self.explore(fixed, &other, depth + 1)
+            };
+            answers.push((words.clone(), branch));
+        }
+        fixed.remove(subject);
+        Branch::Ask { question: asked.question.clone(), answers }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fact::Subject;
+
+    fn ask(name: &str, answers: Vec<(&str, Branch)>) -> Branch {
+        let answers = answers.into_iter().map(|(words, branch)| (words.to_owned(), branch)).collect();
+        Branch::Ask { question: Question::new(Subject::Other(name.to_owned())), answers }
+    }
+
+    fn leaf(status: u16) -> Branch {
+        Branch::Leaf(Outcome::Response(status))
+    }
+
+    #[test]
+    fn a_question_that_changes_nothing_disappears() {
+        let tree = ask("a", vec![("yes", leaf(403)), ("no", ask("b", vec![("yes", leaf(403)), ("no", leaf(403))]))]);
+        assert_eq!(tree.collapsed(), leaf(403));
+    }
+
+    #[test]
+    fn a_question_met_only_under_another_answer_counts() {
+        let tree = ask("a", vec![("yes", leaf(403)), ("no", ask("b", vec![("yes", leaf(403)), ("no", leaf(200))]))]);
+        let tree = tree.collapsed();
+        assert_ne!(tree, leaf(403));
+        let alternatives = tree.alternatives();
+        assert_eq!(alternatives.len(), 1);
+        assert_eq!(alternatives[0].when, ["no", "no"]);
+        assert_eq!(alternatives[0].outcome, Outcome::Response(200));
+    }
+
+    #[test]
+    fn of_two_ways_to_one_outcome_the_one_that_needs_less_is_shown() {
+        let tree = ask(
+            "a",
+            vec![
+                ("a1", ask("b", vec![("b1", leaf(200)), ("b2", leaf(404))])),
+                ("a2", ask("b", vec![("b1", leaf(200)), ("b2", leaf(404))])),
+            ],
+        );
+        // `a` matters to nobody: both answers lead to the same subtree.
+        let alternatives = tree.collapsed().alternatives();
+        assert_eq!(alternatives, [Alternative { when: vec!["b2".to_owned()], outcome: Outcome::Response(404) }]);
+    }
+
+    #[test]
+    fn fields_are_names_of_the_answer() {
+        let fields = Fields::parse("outcome, cause").expect("both exist");
+        assert!(fields.outcome && fields.cause && !fields.fixes);
+        assert_eq!(Fields::parse("outcome,colour"), Err("colour".to_owned()));
+    }
+}
