@@ -1,6 +1,10 @@
 //! Apache httpd: load, evaluate, explain.
 
+mod access;
+mod escape;
 pub mod explain;
+mod expr;
+mod fnmatch;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};

@@ -5,9 +5,14 @@ use std::path::{Path, PathBuf};
 
 use crate::fact::{Fact, Question};
 
+pub mod cached;
 mod disk;
+pub mod manifest;
 pub mod memory;
+pub mod overlay;
 pub mod real;
+pub mod rooted;
+pub mod unknown;
 mod walk;
 
 pub use disk::{Access, Denied, Disk, SymlinkPolicy};
@@ -147,6 +152,9 @@ impl Stat {
 
 /// Raw facts about paths, free of any identity. Paths are absolute. Implementations never ask who is looking: search
 /// and read permission are worked out by the functions below for an [`Identity`].
+///
+/// [`real`] is this host, [`rooted`] a tree below a directory, [`manifest`] a listing, [`unknown`] nothing at all;
+/// [`overlay`] puts changes over another one and [`cached`] remembers what it said.
 pub trait Filesystem: Sync {
     /// The entry itself, a link not followed. Parents *are* resolved through links.
     fn lstat(&self, path: &Path) -> Fact<Result<Stat, Errno>>;
@@ -162,7 +170,7 @@ pub trait Filesystem: Sync {
 /// Who looks: a worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// User id; 0 reads and searches everything.
+    /// User id; 0 reads and searches everything, [`Identity::NO_UID`] is a user of whom only the name is known.
     pub uid: u32,
     /// Primary group.
     pub gid: u32,
@@ -170,6 +178,21 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The name to show (`www-data`).
     pub name: String,
+}
+
+impl Identity {
+    /// `(uid_t)-1`, which no account can have.
+    pub const NO_UID: u32 = u32::MAX;
+
+    /// A user that no account file names: permissions are known only where owner, group and others have the same.
+    pub fn unknown(name: &str) -> Self {
+        Identity { uid: Self::NO_UID, gid: Self::NO_UID, groups: Vec::new(), name: name.to_owned() }
+    }
+
+    /// Whether the user's number is known.
+    pub fn is_known(&self) -> bool {
+        self.uid != Self::NO_UID
+    }
 }
 
 /// stat(2) as root: links followed, no permission asked. For whoever reads the configuration.

@@ -1,6 +1,9 @@
 //! nginx: load, evaluate, explain.
 
 pub mod explain;
+pub mod include;
+pub mod lex;
+pub mod parse;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};

@@ -131,6 +131,10 @@ impl Disk<'_> {
                 }
                 SymlinkPolicy::IfNotOwner if is_link => {
                     let (target, found) = self.resolve(&child, Follow::Yes)?;
+                    if index + 1 == names.len() && !ends_in_slash {
+                        // Here the target itself is opened first, and only then are the owners compared.
+                        self.readable(&target, &found)?;
+                    }
                     if !self.same_owner(&child, &entry, &found) {
                         return Err(Denied { errno: Errno::Eloop, path: child });
                     }
@@ -183,11 +187,14 @@ impl Disk<'_> {
     /// The shifts of the permission classes that the identity can be in: one where owner and group are known.
     fn possible_classes(&self, stat: &Stat) -> Vec<u32> {
         let (owner, group, other) = (6, 3, 0);
-        let in_group = stat.gid.map(|gid| gid == self.identity.gid || self.identity.groups.contains(&gid));
-        let mut classes = Vec::with_capacity(3);
+        if !self.identity.is_known() {
+            return vec![owner, group, other];
+        }
         if stat.uid == Some(self.identity.uid) {
             return vec![owner];
         }
+        let in_group = stat.gid.map(|gid| gid == self.identity.gid || self.identity.groups.contains(&gid));
+        let mut classes = Vec::with_capacity(3);
         if stat.uid.is_none() {
             classes.push(owner);
         }
@@ -322,5 +329,203 @@ impl Steps for Disk<'_> {
 
     fn stop(&self, errno: Errno, path: &Path) -> Denied {
         Denied { errno, path: path.to_path_buf() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::memory::MemoryFs;
+    use super::*;
+    use crate::fact::Answers;
+
+    fn www() -> Identity {
+        Identity { uid: 33, gid: 33, groups: vec![33, 1000], name: "www-data".to_owned() }
+    }
+
+    /// Runs with a disk as www-data sees it, nothing being unknown.
+    fn with<T>(fs: &MemoryFs, run: impl FnOnce(&Disk) -> T) -> T {
+        let (identity, answers) = (www(), Answers::new());
+        let inquiry = Inquiry::new(&answers);
+        let result = run(&Disk { fs, identity: &identity, inquiry: &inquiry });
+        assert!(inquiry.is_empty(), "{inquiry:?}");
+        result
+    }
+
+    fn denied(errno: Errno, path: &str) -> Denied {
+        Denied { errno, path: PathBuf::from(path) }
+    }
+
+    fn open(fs: &MemoryFs, path: &str) -> Result<FileKind, Denied> {
+        with(fs, |disk| disk.open_read(Path::new(path)).map(|stat| stat.kind))
+    }
+
+    fn open_on(fs: &MemoryFs, path: &str, policy: SymlinkPolicy, from: usize) -> Result<FileKind, Denied> {
+        with(fs, |disk| disk.open_no_symlinks(Path::new(path), policy, from).map(|stat| stat.kind))
+    }
+
+    #[test]
+    fn the_first_directory_without_a_search_bit_is_at_fault() {
+        let fs = MemoryFs::new().file("/srv/site/a/x.html", "").mode("/srv/site", 0o700).mode("/srv/site/a", 0o700);
+        assert_eq!(open(&fs, "/srv/site/a/x.html"), Err(denied(Errno::Eacces, "/srv/site")));
+        // stat(2) of the directory itself needs no permission on it; looking for a name in it does, even a missing one.
+        with(&fs, |disk| {
+            assert_eq!(disk.stat(Path::new("/srv/site/"), Follow::Yes).map(|stat| stat.mode), Ok(Some(0o700)));
+            assert_eq!(disk.stat(Path::new("/srv/site/no"), Follow::Yes), Err(denied(Errno::Eacces, "/srv/site")));
+            assert_eq!(disk.stat(Path::new("/srv/site/."), Follow::Yes), Err(denied(Errno::Eacces, "/srv/site")));
+            assert_eq!(disk.open_dir(Path::new("/srv/site")), Err(denied(Errno::Eacces, "/srv/site")));
+        });
+    }
+
+    #[test]
+    fn one_class_decides_alone() {
+        let fs = MemoryFs::new().file("/f", "").mode("/f", 0o077).owner("/f", 33, 0);
+        assert_eq!(open(&fs, "/f"), Err(denied(Errno::Eacces, "/f")));
+        let fs = MemoryFs::new().file("/f", "").mode("/f", 0o707).owner("/f", 0, 1000);
+        assert_eq!(open(&fs, "/f"), Err(denied(Errno::Eacces, "/f")));
+        let fs = MemoryFs::new().file("/f", "").mode("/f", 0o040).owner("/f", 0, 1000);
+        assert_eq!(open(&fs, "/f"), Ok(FileKind::Regular));
+    }
+
+    #[test]
+    fn root_is_refused_nothing() {
+        let fs = MemoryFs::new().file("/d/f", "x").mode("/d", 0).mode("/d/f", 0);
+        let identity = Identity { uid: 0, gid: 0, groups: vec![], name: "root".to_owned() };
+        let answers = Answers::new();
+        let inquiry = Inquiry::new(&answers);
+        let disk = Disk { fs: &fs, identity: &identity, inquiry: &inquiry };
+        assert_eq!(disk.read(Path::new("/d/f"), 10), Ok(Fact::Known(b"x".to_vec())));
+        assert_eq!(disk.read(Path::new("/d"), 10), Err(denied(Errno::Eisdir, "/d")));
+    }
+
+    #[test]
+    fn the_parents_of_a_link_s_target_count() {
+        let fs = MemoryFs::new().link("/www/x", "/home/joe/x").file("/home/joe/x", "").mode("/home/joe", 0o750);
+        assert_eq!(open(&fs, "/www/x"), Err(denied(Errno::Eacces, "/home/joe")));
+        let fs = MemoryFs::new().link("/www/up", "../home/./joe").file("/home/joe/x", "");
+        assert_eq!(open(&fs, "/www/up/x"), Ok(FileKind::Regular));
+        with(&fs, |disk| assert_eq!(disk.real_path(Path::new("/www/up/../joe/x")), Ok(PathBuf::from("/home/joe/x"))));
+    }
+
+    #[test]
+    fn forty_links_are_followed_and_no_more() {
+        let chain = |length: usize| {
+            (0..length)
+                .fold(MemoryFs::new().file("/l0", ""), |fs, at| fs.link(format!("/l{}", at + 1), format!("l{at}")))
+        };
+        assert_eq!(open(&chain(40), "/l40"), Ok(FileKind::Regular));
+        assert_eq!(open(&chain(41), "/l41"), Err(denied(Errno::Eloop, "/l1")));
+        let fs = MemoryFs::new().link("/loop", "loop");
+        assert_eq!(open(&fs, "/loop/x"), Err(denied(Errno::Eloop, "/loop")));
+    }
+
+    #[test]
+    fn files_are_no_directories() {
+        let fs =
+            MemoryFs::new().file("/f", "").link("/l", "f").link("/gone", "nowhere").link("/d", "tree/").dir("/tree");
+        assert_eq!(open(&fs, "/f/x"), Err(denied(Errno::Enotdir, "/f")));
+        assert_eq!(open(&fs, "/f/"), Err(denied(Errno::Enotdir, "/f")));
+        assert_eq!(open(&fs, "/l/"), Err(denied(Errno::Enotdir, "/f")));
+        assert_eq!(open(&fs, "/gone"), Err(denied(Errno::Enoent, "/nowhere")));
+        assert_eq!(open(&fs, "/d"), Ok(FileKind::Directory));
+        with(&fs, |disk| {
+            assert_eq!(disk.stat(Path::new("/l"), Follow::No).map(|stat| stat.kind), Ok(FileKind::Symlink));
+            assert_eq!(disk.stat(Path::new("/d/"), Follow::No).map(|stat| stat.kind), Ok(FileKind::Directory));
+            assert_eq!(disk.stat(Path::new(""), Follow::No), Err(denied(Errno::Enoent, "")));
+        });
+    }
+
+    #[test]
+    fn names_and_paths_have_a_longest_length() {
+        let fs = MemoryFs::new();
+        assert_eq!(open(&fs, &format!("/{}", "a".repeat(255))).map_err(|it| it.errno), Err(Errno::Enoent));
+        assert_eq!(open(&fs, &format!("/{}", "a".repeat(256))).map_err(|it| it.errno), Err(Errno::Enametoolong));
+        assert_eq!(open(&fs, &"/".repeat(4095)), Ok(FileKind::Directory));
+        assert_eq!(open(&fs, &"/".repeat(4096)).map_err(|it| it.errno), Err(Errno::Enametoolong));
+    }
+
+    #[test]
+    fn fifos_open_and_sockets_do_not() {
+        let fs = MemoryFs::new().special("/fifo", FileKind::Fifo).special("/sock", FileKind::Socket);
+        assert_eq!(open(&fs, "/fifo"), Ok(FileKind::Fifo));
+        assert_eq!(open(&fs, "/sock"), Err(denied(Errno::Enxio, "/sock")));
+    }
+
+    #[test]
+    fn disable_symlinks_on() {
+        let fs = MemoryFs::new().file("/www/d/x", "").link("/www/ln", "d/x").link("/www/lnd", "d").link("/web", "www");
+        let on = SymlinkPolicy::On;
+        assert_eq!(open_on(&fs, "/www/d/x", on, 0), Ok(FileKind::Regular));
+        assert_eq!(open_on(&fs, "/www//d/", on, 0), Ok(FileKind::Directory));
+        assert_eq!(open_on(&fs, "/www/ln", on, 0), Err(denied(Errno::Eloop, "/www/ln")));
+        assert_eq!(open_on(&fs, "/www/lnd", on, 0), Err(denied(Errno::Eloop, "/www/lnd")));
+        assert_eq!(open_on(&fs, "/www/lnd/", on, 0), Err(denied(Errno::Enotdir, "/www/lnd")));
+        assert_eq!(open_on(&fs, "/www/lnd/x", on, 0), Err(denied(Errno::Enotdir, "/www/lnd")));
+        assert_eq!(open_on(&fs, "/www/no", on, 0), Err(denied(Errno::Enoent, "/www/no")));
+        // The exempt prefix may be a link.
+        assert_eq!(open_on(&fs, "/web/d/x", on, 0), Err(denied(Errno::Enotdir, "/web")));
+        assert_eq!(open_on(&fs, "/web/d/x", on, "/web".len()), Ok(FileKind::Regular));
+        assert_eq!(open_on(&fs, "/web/ln", on, "/web".len()), Err(denied(Errno::Eloop, "/www/ln")));
+    }
+
+    #[test]
+    fn disable_symlinks_if_not_owner() {
+        let fs = MemoryFs::new().file("/www/d/x", "").link("/www/ln", "d/x").link("/www/lnd", "d");
+        let policy = SymlinkPolicy::IfNotOwner;
+        assert_eq!(open_on(&fs, "/www/lnd/x", policy, 0), Ok(FileKind::Regular));
+        let fs = fs.owner("/www/lnd", 1000, 1000).owner("/www/d/x", 1000, 1000);
+        assert_eq!(open_on(&fs, "/www/ln", policy, 0), Err(denied(Errno::Eloop, "/www/ln")));
+        assert_eq!(open_on(&fs, "/www/lnd/x", policy, 0), Err(denied(Errno::Eloop, "/www/lnd")));
+    }
+
+    #[test]
+    fn a_foreign_link_in_a_sticky_directory_is_a_question() {
+        let fs = MemoryFs::new().link("/tmp/l", "/f").file("/f", "").mode("/tmp", 0o1777).owner("/tmp/l", 1000, 1000);
+        let identity = www();
+        for (assumed, expected) in [(0, Err(denied(Errno::Eacces, "/tmp/l"))), (1, Ok(FileKind::Regular))] {
+            let answers = BTreeMap::from([(Subject::Other("the sysctl fs.protected_symlinks".to_owned()), assumed)]);
+            let inquiry = Inquiry::new(&answers);
+            let disk = Disk { fs: &fs, identity: &identity, inquiry: &inquiry };
+            assert_eq!(disk.open_read(Path::new("/tmp/l")).map(|stat| stat.kind), expected);
+            assert_eq!(inquiry.into_asked().len(), 1);
+        }
+    }
+
+    /// Knows that the paths are there, and neither mode nor owner.
+    struct NoModes(MemoryFs, Option<u32>);
+
+    impl Filesystem for NoModes {
+        fn lstat(&self, path: &Path) -> Fact<Result<Stat, Errno>> {
+            let forget = |stat: Stat| Stat { mode: self.1, uid: None, gid: None, ..stat };
+            self.0.lstat(path).map(|found| found.map(forget))
+        }
+        fn read_link(&self, path: &Path) -> Fact<Result<PathBuf, Errno>> {
+            self.0.read_link(path)
+        }
+        fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+            self.0.read(path, limit)
+        }
+        fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
+            self.0.list(dir)
+        }
+    }
+
+    #[test]
+    fn an_unknown_mode_is_asked_and_an_unknown_owner_only_where_it_matters() {
+        let fs = NoModes(MemoryFs::new().file("/f", ""), None);
+        let (identity, answers) = (www(), Answers::new());
+        let inquiry = Inquiry::new(&answers);
+        assert!(Disk { fs: &fs, identity: &identity, inquiry: &inquiry }.open_read(Path::new("/f")).is_ok());
+        let subjects: Vec<_> = inquiry.into_asked().into_iter().map(|asked| asked.question.subject).collect();
+        assert_eq!(subjects, [Subject::Permission("/".into()), Subject::Permission("/f".into())]);
+
+        for (mode, asked) in [(0o755, 0), (0o000, 0), (0o750, 2)] {
+            let fs = NoModes(MemoryFs::new().file("/f", ""), Some(mode));
+            let inquiry = Inquiry::new(&answers);
+            let opened = Disk { fs: &fs, identity: &identity, inquiry: &inquiry }.open_read(Path::new("/f"));
+            assert_eq!(opened.is_ok(), mode != 0);
+            assert_eq!(inquiry.into_asked().len(), asked, "{mode:o}");
+        }
     }
 }
