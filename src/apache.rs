@@ -14,6 +14,13 @@ use crate::server::LoadOptions;
 use crate::source::SourceMap;
 use crate::world::World;
 
+pub mod arity;
+pub mod directives;
+mod fnmatch;
+pub mod lex;
+pub mod load;
+pub mod parse;
+
 /// A loaded configuration.
 #[derive(Debug, Default)]
 pub struct Config {

@@ -1,0 +1,269 @@
+//! Lines and words of an Apache configuration, as `ap_cfg_getline` and `ap_getword_conf` read them.
+//!
+//! A *physical* line ends at LF. A *logical* line is what the server parses: physical lines joined at a backslash that
+//! stands directly before the line end, white space trimmed at both ends. The grammar is written down in
+//! `grammars/apache.md`, headings "Lines" and "Words".
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use nom::IResult;
+use nom::Parser;
+use nom::bytes::complete::{take_till, take_while, take_while1};
+use nom::character::complete::char;
+use nom::combinator::{opt, recognize};
+use nom::sequence::preceded;
+
+/// Longest logical line of a main configuration file, in bytes with its LF (`VARBUF_MAX_LEN`).
+pub const MAX_LINE: usize = 16 << 20;
+
+/// Longest logical line of an `.htaccess`, in bytes with its LF (`HUGE_STRING_LEN`).
+pub const MAX_HTACCESS_LINE: usize = 8192;
+
+/// One logical line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line<'a> {
+    /// Every byte of it, the final line end included.
+    pub whole: Range<usize>,
+    /// From the first to the last byte that is not white space; empty for a blank line.
+    pub span: Range<usize>,
+    /// What the server parses: the span, with continuations taken out and anything after a NUL cut off.
+    pub text: Cow<'a, [u8]>,
+    /// Number of physical lines that it takes.
+    pub height: u32,
+    /// How many more the server counts: a continuation at the very end of the file makes it count a line that is not there.
+    pub overcount: u32,
+    /// Whether it is longer than the limit; the server stops reading here.
+    pub too_long: bool,
+}
+
+/// C's `isspace` in the C locale.
+pub fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r')
+}
+
+/// White space taken off both ends.
+pub fn trim(text: &[u8]) -> &[u8] {
+    let start = text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len());
+    let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| last + 1);
+    &text[start..end]
+}
+
+/// A physical line with its LF, if it has one; fails at the end of the input.
+fn physical_line(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    if input.is_empty() {
+        return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Eof)));
+    }
+    recognize((take_till(|byte| byte == b'\n'), opt(char('\n')))).parse(input)
+}
+
+/// The part of a physical line before its continuation mark: `None` if the line goes no further. C strings end at NUL,
+/// so a line that holds one neither continues nor has anything after it.
+fn continued(physical: &[u8]) -> Option<&[u8]> {
+    if memchr::memchr(0, physical).is_some() {
+        return None;
+    }
+    let line = physical.strip_suffix(b"\n")?;
+    line.strip_suffix(b"\r").unwrap_or(line).strip_suffix(b"\\")
+}
+
+/// The next logical line of `bytes` at offset `at`; `None` at the end.
+pub fn logical_line(bytes: &[u8], at: usize, limit: usize) -> Option<Line<'_>> {
+    let mut rest = bytes.get(at..)?;
+    let mut joined: Cow<[u8]> = Cow::Borrowed(&[]);
+    let (mut height, mut overcount) = (0, 0);
+    let mut measured = 0;
+    loop {
+        let Ok((after, physical)) = physical_line(rest) else {
+            if height == 0 {
+                return None;
+            }
+            overcount = 1;
+            break;
+        };
+        rest = after;
+        height += 1;
+        let visible = &physical[..memchr::memchr(0, physical).unwrap_or(physical.len())];
+        let part = continued(physical);
+        let text = part.unwrap_or(visible);
+        measured = joined.len() + visible.len();
+        if joined.is_empty() {
+            joined = Cow::Borrowed(text);
+        } else {
+            joined.to_mut().extend_from_slice(text);
+        }
+        // Without its LF a text that fills the server's buffer is as good as too long.
+        if part.is_none() || measured > limit {
+            if !visible.ends_with(b"\n") {
+                measured += 1;
+            }
+            break;
+        }
+    }
+    let whole = at..bytes.len() - rest.len();
+    let start = whole.start + bytes[whole.clone()].iter().position(|&byte| !is_space(byte)).unwrap_or(whole.len());
+    let end = bytes[start..whole.end].iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| start + last + 1);
+    let text = match joined {
+        Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
+        Cow::Owned(text) => Cow::Owned(trim(&text).to_vec()),
+    };
+    Some(Line { whole, span: start..end, text, height, overcount, too_long: measured > limit })
+}
+
+/// Every logical line of a file.
+pub fn logical_lines(bytes: &[u8], limit: usize) -> impl Iterator<Item = Line<'_>> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let line = logical_line(bytes, at, limit)?;
+        at = line.whole.end;
+        Some(line)
+    })
+}
+
+/// A word in quotes, from the opening to the closing quote or to the end where that is missing.
+fn quoted(quote: u8, input: &[u8]) -> IResult<&[u8], &[u8]> {
+    let mut end = 1;
+    while end < input.len() && input[end] != quote {
+        let escapes = input[end] == b'\\' && input.get(end + 1).is_some_and(|&next| next == quote || next == b'\\');
+        end += if escapes { 2 } else { 1 };
+    }
+    let end = (end + 1).min(input.len());
+    Ok((&input[end..], &input[..end]))
+}
+
+/// The raw text of a word, quotes included.
+fn raw_word(input: &[u8]) -> IResult<&[u8], &[u8]> {
+    match input.first() {
+        Some(&quote @ (b'"' | b'\'')) => quoted(quote, input),
+        _ => take_while1(|byte| !is_space(byte)).parse(input),
+    }
+}
+
+/// The value of a raw word: quotes taken off, `\\` and a backslash before the own quote undone, any other backslash kept.
+pub fn word_value(raw: &[u8]) -> Cow<'_, [u8]> {
+    let (inner, quote) = match raw.first() {
+        Some(&quote @ (b'"' | b'\'')) => (unquoted(&raw[1..], quote), Some(quote)),
+        _ => (raw, None),
+    };
+    if memchr::memchr(b'\\', inner).is_none() {
+        return Cow::Borrowed(inner);
+    }
+    let mut value = Vec::with_capacity(inner.len());
+    let mut at = 0;
+    while at < inner.len() {
+        if inner[at] == b'\\' && inner.get(at + 1).is_some_and(|&next| next == b'\\' || Some(next) == quote) {
+            at += 1;
+        }
+        value.push(inner[at]);
+        at += 1;
+    }
+    Cow::Owned(value)
+}
+
+/// `text` up to its closing quote, which may be missing.
+fn unquoted(text: &[u8], quote: u8) -> &[u8] {
+    let mut end = 0;
+    while end < text.len() && text[end] != quote {
+        let escapes = text[end] == b'\\' && text.get(end + 1).is_some_and(|&next| next == quote || next == b'\\');
+        end += if escapes { 2 } else { 1 };
+    }
+    &text[..end.min(text.len())]
+}
+
+/// `ap_getword_conf`: the next word of `line`, which moves on to the one after it. Empty at the end of the line, and
+/// for an empty quoted word.
+pub fn getword_conf<'a>(line: &mut &'a [u8]) -> Cow<'a, [u8]> {
+    match preceded(take_while(is_space), raw_word).parse(line) as IResult<&[u8], &[u8]> {
+        Ok((rest, raw)) => {
+            *line = &rest[rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len())..];
+            word_value(raw)
+        }
+        Err(_) => {
+            *line = &[];
+            Cow::Borrowed(&[])
+        }
+    }
+}
+
+/// `ap_getword_white`: text up to white space, no quoting; `line` moves on past that white space.
+pub fn getword_white<'a>(line: &mut &'a [u8]) -> &'a [u8] {
+    let end = line.iter().position(|&byte| is_space(byte)).unwrap_or(line.len());
+    let (word, rest) = line.split_at(end);
+    *line = &rest[rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len())..];
+    word
+}
+
+/// Every word of `line` with the range of its raw text.
+pub fn words(line: &[u8]) -> Vec<(Range<usize>, Cow<'_, [u8]>)> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Ok((after, raw)) = preceded(take_while(is_space), raw_word).parse(rest) as IResult<&[u8], &[u8]> {
+        let end = line.len() - after.len();
+        found.push((end - raw.len()..end, word_value(raw)));
+        rest = after;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(bytes: &[u8]) -> Vec<(Vec<u8>, u32)> {
+        logical_lines(bytes, MAX_LINE).map(|line| (line.text.into_owned(), line.height)).collect()
+    }
+
+    #[test]
+    fn a_backslash_before_the_line_end_joins_without_a_blank() {
+        assert_eq!(texts(b"Opt\\\nions None\nA\\ \nB\\\r\nC"), [
+            (b"Options None".to_vec(), 2),
+            (b"A\\".to_vec(), 1),
+            (b"BC".to_vec(), 2)
+        ]);
+    }
+
+    #[test]
+    fn a_comment_swallows_its_continuation() {
+        assert_eq!(texts(b"# x \\\nRequire all denied\n"), [(b"# x Require all denied".to_vec(), 2)]);
+    }
+
+    #[test]
+    fn a_continuation_at_the_end_counts_a_line_that_is_not_there() {
+        let line = logical_line(b"Foo \\\n", 0, MAX_LINE).expect("a line");
+        assert_eq!((line.text.as_ref(), line.height, line.overcount), (&b"Foo"[..], 1, 1));
+    }
+
+    #[test]
+    fn a_nul_hides_the_rest_of_its_line() {
+        assert_eq!(texts(b"Foo a\0b \\\nBar"), [(b"Foo a".to_vec(), 1), (b"Bar".to_vec(), 1)]);
+    }
+
+    #[test]
+    fn the_limit_counts_the_line_end() {
+        let text = |len: usize, end: &str| format!("{}{end}", "x".repeat(len)).into_bytes();
+        let too_long = |bytes: &[u8]| logical_line(bytes, 0, MAX_HTACCESS_LINE).is_some_and(|line| line.too_long);
+        assert!(!too_long(&text(MAX_HTACCESS_LINE - 1, "\n")));
+        assert!(too_long(&text(MAX_HTACCESS_LINE, "\n")));
+        assert!(!too_long(&text(MAX_HTACCESS_LINE - 1, "")));
+        assert!(too_long(&text(MAX_HTACCESS_LINE, "")));
+    }
+
+    #[test]
+    fn words_follow_ap_getword_conf() {
+        let split = |text: &str| -> Vec<String> {
+            words(text.as_bytes()).into_iter().map(|(_, value)| String::from_utf8_lossy(&value).into_owned()).collect()
+        };
+        assert_eq!(split(r#"a "b c" 'd"e' \.php$ x\\y"#), ["a", "b c", "d\"e", r"\.php$", r"x\y"]);
+        assert_eq!(split(r#"/q\"x "a\"b\c" "open"#), [r#"/q\"x"#, r#"a"b\c"#, "open"]);
+        assert_eq!(split(r#""glued"to """#), ["glued", "to", ""]);
+    }
+
+    #[test]
+    fn getword_conf_moves_past_the_blanks() {
+        let mut line: &[u8] = b"  one  two ";
+        assert_eq!(getword_conf(&mut line).as_ref(), b"one");
+        assert_eq!(line, b"two ");
+        assert_eq!(getword_conf(&mut line).as_ref(), b"two");
+        assert_eq!(getword_conf(&mut line).as_ref(), b"");
+    }
+}

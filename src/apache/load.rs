@@ -1,0 +1,272 @@
+//! Reading a configuration as the server reads it: the first of its two passes (`ap_build_config`).
+//!
+//! Lines are read in file order. Some directives run while they are read (`Define`, `Include`, `LoadModule`,
+//! `<IfModule>`, `<Macro>` …) and change what the following lines mean; what is left is the tree that the second pass
+//! and the model work on. It is *expanded*: none of those directives is in it any more, but every node knows the
+//! chain of inclusions and macro uses through which it came.
+//!
+//! An `.htaccess` is read by the same code at the time of a request, see [`htaccess`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::directives::{self, Effect, OR_ALL, OR_AUTHCFG, OR_LIMIT, RSRC_CONF, Row};
+use super::lex;
+use crate::fact::{Fact, Question, Subject};
+use crate::fs::Filesystem;
+use crate::problem::{Problem, ProblemKind, Severity};
+use crate::server::LoadOptions;
+use crate::source::{FileId, InclusionId, MAX_FILE, Origin, SourceMap};
+
+mod conditions;
+mod envvars;
+mod include;
+mod input;
+mod macros;
+mod modules;
+mod reader;
+mod variables;
+
+pub use modules::Modules;
+use reader::Reader;
+pub use variables::Variables;
+
+/// Debian's ServerRoot, for a file that does not set one.
+const DEBIAN_SERVER_ROOT: &str = "/etc/apache2";
+
+/// One directive of the expanded tree.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The name in lower case, of a section without its `<`: `require`, `directory`.
+    pub name: String,
+    /// The name as written, after `${VAR}` replacement, with the `<` of a section.
+    pub written: String,
+    /// Whether it is a section.
+    pub section: bool,
+    /// Every row of that name, of loaded modules and others; empty: no table has it.
+    pub rows: &'static [Row],
+    /// The rest of the line after replacement, without blanks around it; of a section the text before its last `>`.
+    pub args: Box<[u8]>,
+    /// A section whose start line has its `>`.
+    pub closed: bool,
+    /// The arguments split by `ap_getword_conf`.
+    pub words: Vec<Box<[u8]>>,
+    /// The directives of a section, in order.
+    pub children: Vec<Node>,
+    /// The logical line, of a section its start line.
+    pub origin: Origin,
+    /// The line that the server names: the last physical line of the logical one.
+    pub line: u32,
+}
+
+impl Node {
+    /// Whether it is a plain directive of this lower-case name.
+    pub fn is(&self, name: &str) -> bool {
+        !self.section && self.name == name
+    }
+
+    /// Whether it is a section of this lower-case name.
+    pub fn is_section(&self, name: &str) -> bool {
+        self.section && self.name == name
+    }
+
+    /// Argument `index`, from 0.
+    pub fn word(&self, index: usize) -> Option<&[u8]> {
+        self.words.get(index).map(|word| &**word)
+    }
+
+    /// Whether it may change the status of an answer without being simulated.
+    pub fn opaque(&self) -> bool {
+        if self.name == "requestheader" {
+            // An early one changes what access control sees.
+            return self.words.last().is_some_and(|word| word.eq_ignore_ascii_case(b"early"));
+        }
+        self.rows.first().is_none_or(|row| row.effect == Effect::Opaque)
+    }
+
+    /// The file and line that the server names.
+    pub fn reported(&self) -> (FileId, u32) {
+        (self.origin.span.file, self.line)
+    }
+}
+
+/// What a later reader of the same server needs: an `.htaccess` sees the modules, variables and macros of the main
+/// configuration.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The loaded modules.
+    pub modules: Modules,
+    /// Names, values and environment.
+    pub variables: Variables,
+    /// `ServerRoot`, else `--prefix`, else Debian's.
+    pub server_root: PathBuf,
+    /// The server's version, as `<IfVersion>` sees it.
+    pub version: [u32; 3],
+    macros: macros::Macros,
+}
+
+impl Known {
+    /// `ap_server_root_relative`: the path itself if absolute, else below ServerRoot; `.`, `..` and double slashes resolved.
+    pub fn server_root_relative(&self, path: &[u8]) -> PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        let joined = self.server_root.join(std::ffi::OsStr::from_bytes(path));
+        include::clean(&joined)
+    }
+}
+
+/// A configuration as it was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The text of every file read.
+    pub sources: SourceMap,
+    /// Problems in the order in which the server meets them; it stops at the first refusal.
+    pub problems: Vec<Problem>,
+    /// Whether reading stopped at a refusal: the tree is what had been read until then.
+    pub stopped: bool,
+    /// The directives of the main server, in order.
+    pub nodes: Vec<Node>,
+    /// What an `.htaccess` needs.
+    pub known: Known,
+    /// What could not be known while reading.
+    pub questions: Vec<Question>,
+}
+
+/// The version of the server whose behaviour is followed by default.
+const NEWEST: [u32; 3] = [2, 4, 71];
+
+fn version(text: Option<&str>) -> [u32; 3] {
+    let Some(text) = text else { return NEWEST };
+    let mut parts = text.split('.').map(|part| part.parse().unwrap_or(0));
+    [(); 3].map(|()| parts.next().unwrap_or(0))
+}
+
+/// Reads the main file and everything it includes. It never fails: what the server would refuse is in
+/// [`Loaded::problems`].
+pub fn read(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
+    let sources = SourceMap::default();
+    let mut questions = Vec::new();
+    let mut variables = Variables::default();
+    envvars::defaults(&mut variables);
+    let directory = options.config.parent().unwrap_or(Path::new("/"));
+    let shell = directory.join("envvars");
+    if let Fact::Known(Ok(text)) = fs.read(&shell, MAX_FILE)
+        && !envvars::read(&text, &mut variables).is_empty()
+    {
+        questions.push(Question::new(Subject::Content(shell)));
+    }
+    for name in &options.defines {
+        variables.define(name.as_bytes(), None);
+    }
+    let server_root = options.prefix.clone().unwrap_or_else(|| DEBIAN_SERVER_ROOT.into());
+    let known = Known {
+        modules: Modules::new(options.modules.as_deref()),
+        variables,
+        server_root,
+        version: version(options.version.as_deref()),
+        macros: macros::Macros::default(),
+    };
+    let mut reader = Reader::new(known, fs, &sources, None);
+    let mut nodes = Vec::new();
+    let stopped = match reader.read_file(&options.config, None, &mut nodes) {
+        Ok(()) => false,
+        Err(problem) => {
+            reader.problems.push(*problem);
+            true
+        }
+    };
+    let Reader { known, mut problems, questions: open, .. } = reader;
+    questions.extend(open);
+    for id in known.modules.unknown() {
+        questions.push(Question::new(Subject::Module(id.to_owned())));
+    }
+    if !stopped {
+        let mpms = ["mpm_event_module", "mpm_worker_module", "mpm_prefork_module"];
+        let count = mpms.iter().filter(|id| known.modules.has(id)).count();
+        if count > 1 {
+            problems.push(Problem {
+                severity: Severity::Refused,
+                kind: ProblemKind::Value,
+                message: "more than one MPM loaded".into(),
+                origin: None,
+                reported: None,
+                help: Some("load one of mpm_event_module, mpm_worker_module and mpm_prefork_module".into()),
+            });
+        }
+    }
+    Loaded { sources, problems, stopped, nodes, known, questions }
+}
+
+/// What may stand in an `.htaccess` (apache.md §4.4).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Override {
+    /// The AllowOverride classes in force, `OR_UNSET` where no AllowOverride was met, and the `NONFATAL_*` bits.
+    pub mask: u32,
+    /// The bits of [`super::check::OPTION_BITS`] that an `Options` line may name.
+    pub options: u32,
+    /// AllowOverrideList, in lower case; `None`: there is no list.
+    pub list: Option<Vec<String>>,
+}
+
+impl Override {
+    /// Whether a directive of this row may stand here.
+    pub fn admits(&self, row: &Row) -> bool {
+        let listed = |list: &Vec<String>| list.iter().any(|name| name.eq_ignore_ascii_case(row.name));
+        self.mask & row.mask != 0 || self.list.as_ref().is_some_and(listed)
+    }
+}
+
+/// An `.htaccess` as it was read.
+#[derive(Debug)]
+pub struct Htaccess {
+    /// Its directives, without the ones that a `Nonfatal` override skips.
+    pub nodes: Vec<Node>,
+    /// Problems in the order in which the server meets them; the first refusal is the reason of the 500.
+    pub problems: Vec<Problem>,
+    /// What could not be known while reading.
+    pub questions: Vec<Question>,
+}
+
+/// Reads an `.htaccess` whose bytes are `file` of `sources`: the first pass only, see `check::htaccess` for both.
+pub(crate) fn read_htaccess(
+    known: &Known,
+    fs: &dyn Filesystem,
+    sources: &SourceMap,
+    file: FileId,
+    via: Option<InclusionId>,
+    allowed: &Override,
+) -> Htaccess {
+    let mut reader = Reader::new(known.clone(), fs, sources, Some(allowed));
+    let mut nodes = Vec::new();
+    if let Err(problem) = reader.read_source(file, via, &mut nodes) {
+        reader.problems.push(*problem);
+    }
+    Htaccess { nodes, problems: reader.problems, questions: reader.questions }
+}
+
+/// The places that the server level admits: the classes Limit and AuthConfig are for directories only.
+pub(crate) const SERVER_LEVEL: u32 = (RSRC_CONF | OR_ALL) & !(OR_AUTHCFG | OR_LIMIT);
+
+/// A finished node from a name and the rest of its line.
+fn node(written: &[u8], args: &[u8], origin: Origin, line: u32) -> Node {
+    let section = written.starts_with(b"<");
+    let (args, closed) = match memchr::memrchr(b'>', args) {
+        Some(end) if section => (lex::trim(&args[..end]), true),
+        _ => (lex::trim(args), !section),
+    };
+    let lower = String::from_utf8_lossy(written).to_ascii_lowercase();
+    Node {
+        name: if section { lower[1..].to_owned() } else { lower },
+        written: String::from_utf8_lossy(written).into_owned(),
+        section,
+        rows: directives::lookup(written),
+        args: args.into(),
+        closed,
+        words: lex::words(args).into_iter().map(|(_, word)| word.into()).collect(),
+        children: Vec::new(),
+        origin,
+        line,
+    }
+}
+
+/// Bytes shared by every inclusion of a file.
+type Bytes = Arc<[u8]>;
