@@ -1,10 +1,16 @@
 //! Apache httpd: load, evaluate, explain.
 
 mod access;
+pub mod arity;
+pub mod check;
+pub mod directives;
 mod escape;
 pub mod explain;
 mod expr;
 mod fnmatch;
+pub mod lex;
+pub mod load;
+pub mod parse;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};
@@ -13,13 +19,6 @@ use crate::request::Request;
 use crate::server::LoadOptions;
 use crate::source::SourceMap;
 use crate::world::World;
-
-pub mod arity;
-pub mod directives;
-mod fnmatch;
-pub mod lex;
-pub mod load;
-pub mod parse;
 
 /// A loaded configuration.
 #[derive(Debug, Default)]

@@ -94,6 +94,6 @@ mod tests {
         assert_eq!(refusal("Allow from").as_deref(), Some("allow requires at least two arguments"));
         assert_eq!(refusal("Allow from all").as_deref(), None);
         assert_eq!(refusal("Options").as_deref(), None);
-        assert_eq!(refusal("AllowMethods").as_deref(), Some("AllowMethods requires at least one argument"));
+        assert_eq!(refusal("PassEnv").as_deref(), Some("PassEnv requires at least one argument"));
     }
 }

@@ -159,8 +159,13 @@ impl Row {
 
 /// The names of the AllowOverride classes in a mask.
 pub fn override_classes(mask: u32) -> Vec<&'static str> {
-    let classes =
-        [(OR_AUTHCFG, "AuthConfig"), (OR_FILEINFO, "FileInfo"), (OR_INDEXES, "Indexes"), (OR_LIMIT, "Limit"), (OR_OPTIONS, "Options")];
+    let classes = [
+        (OR_AUTHCFG, "AuthConfig"),
+        (OR_FILEINFO, "FileInfo"),
+        (OR_INDEXES, "Indexes"),
+        (OR_LIMIT, "Limit"),
+        (OR_OPTIONS, "Options"),
+    ];
     if mask & OR_ALL == OR_ALL {
         return vec!["All"];
     }

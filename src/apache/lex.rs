@@ -215,11 +215,10 @@ mod tests {
 
     #[test]
     fn a_backslash_before_the_line_end_joins_without_a_blank() {
-        assert_eq!(texts(b"Opt\\\nions None\nA\\ \nB\\\r\nC"), [
-            (b"Options None".to_vec(), 2),
-            (b"A\\".to_vec(), 1),
-            (b"BC".to_vec(), 2)
-        ]);
+        assert_eq!(
+            texts(b"Opt\\\nions None\nA\\ \nB\\\r\nC"),
+            [(b"Options None".to_vec(), 2), (b"A\\".to_vec(), 1), (b"BC".to_vec(), 2)]
+        );
     }
 
     #[test]

@@ -196,12 +196,16 @@ pub fn read(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
     Loaded { sources, problems, stopped, nodes, known, questions }
 }
 
+/// The single options by bit: option `n` is bit `1 << n`. `All` is the first four.
+pub const OPTION_NAMES: [&str; 7] =
+    ["Indexes", "Includes", "FollowSymLinks", "ExecCGI", "IncludesNOEXEC", "SymLinksIfOwnerMatch", "MultiViews"];
+
 /// What may stand in an `.htaccess` (apache.md §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Override {
     /// The AllowOverride classes in force, `OR_UNSET` where no AllowOverride was met, and the `NONFATAL_*` bits.
     pub mask: u32,
-    /// The bits of [`super::check::OPTION_BITS`] that an `Options` line may name.
+    /// The options that an `Options` line may name, as bits in the order of [`OPTION_NAMES`].
     pub options: u32,
     /// AllowOverrideList, in lower case; `None`: there is no list.
     pub list: Option<Vec<String>>,

@@ -223,7 +223,8 @@ mod tests {
 
     #[test]
     fn a_glued_bracket_is_not_part_of_a_word() {
-        let (sources, _, tree, _) = round_trip(b"<RequireAll>\n</RequireAll>\n<Files *.txt>\n</Files>\n<If \"x\" >\n</If>\n");
+        let (sources, _, tree, _) =
+            round_trip(b"<RequireAll>\n</RequireAll>\n<Files *.txt>\n</Files>\n<If \"x\" >\n</If>\n");
         let sections: Vec<_> = tree.directives().collect();
         assert_eq!(sections[0].name.value(&sources), b"RequireAll");
         assert_eq!(sections[1].arg(0, &sources), Some(&b"*.txt"[..]));
@@ -234,7 +235,10 @@ mod tests {
     fn wrong_end_tags_are_reported_and_skipped() {
         let messages = |text: &[u8]| -> Vec<(String, u32)> {
             let (_, _, _, problems) = round_trip(text);
-            problems.into_iter().map(|problem| (problem.message, problem.reported.map_or(0, |(_, line)| line))).collect()
+            problems
+                .into_iter()
+                .map(|problem| (problem.message, problem.reported.map_or(0, |(_, line)| line)))
+                .collect()
         };
         assert_eq!(messages(b"</Files>\n"), [("</Files> without matching <Files> section".into(), 1)]);
         assert_eq!(messages(b"<If x>\n<Files a>\n</If>\n"), [("expected </Files> but saw </If>".into(), 3)]);
@@ -245,8 +249,27 @@ mod tests {
     fn any_text_is_given_back() {
         // A small generator with a fixed seed: lines from pieces that matter to the grammar.
         let pieces: &[&[u8]] = &[
-            b"<Files", b"</Files>", b"</If", b">", b"\\\n", b"\\\r\n", b"\n", b"\r\n", b" ", b"\t", b"\"", b"'", b"#", b"\\", b"Require",
-            b"\0", b"\xff", b"<", b"/", b"${A}", b"\x0b",
+            b"<Files",
+            b"</Files>",
+            b"</If",
+            b">",
+            b"\\\n",
+            b"\\\r\n",
+            b"\n",
+            b"\r\n",
+            b" ",
+            b"\t",
+            b"\"",
+            b"'",
+            b"#",
+            b"\\",
+            b"Require",
+            b"\0",
+            b"\xff",
+            b"<",
+            b"/",
+            b"${A}",
+            b"\x0b",
         ];
         let mut seed: u64 = 403;
         for _ in 0..2000 {

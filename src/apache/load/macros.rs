@@ -183,7 +183,8 @@ fn substitute(line: &[u8], parameters: &[Vec<u8>], replacements: &[Vec<u8>]) -> 
         .min_by_key(|&(found, index)| (found, std::cmp::Reverse(parameters[index].len())))
     {
         let (name, replacement) = (&parameters[index], &replacements[index]);
-        let value = if name.starts_with(b"@") && name != replacement { quoted(replacement) } else { replacement.clone() };
+        let value =
+            if name.starts_with(b"@") && name != replacement { quoted(replacement) } else { replacement.clone() };
         text.splice(found..found + name.len(), value);
         if text.len() >= MAX_LINE {
             return None;

@@ -76,12 +76,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(
-        known: Known,
-        fs: &'a dyn Filesystem,
-        sources: &'a SourceMap,
-        allowed: Option<&'a Override>,
-    ) -> Self {
+    pub fn new(known: Known, fs: &'a dyn Filesystem, sources: &'a SourceMap, allowed: Option<&'a Override>) -> Self {
         Reader {
             known,
             fs,
@@ -118,12 +113,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a file whose bytes are known (`ap_build_config`); what it opens it must close.
-    pub fn read_source(
-        &mut self,
-        file: FileId,
-        via: Option<InclusionId>,
-        nodes: &mut Vec<Node>,
-    ) -> Result<(), Stop> {
+    pub fn read_source(&mut self, file: FileId, via: Option<InclusionId>, nodes: &mut Vec<Node>) -> Result<(), Stop> {
         let limit = if self.allowed.is_some() { lex::MAX_HTACCESS_LINE } else { lex::MAX_LINE };
         let mut input = Input::new(file, via, self.sources.file(file).bytes.clone(), limit);
         let mut builder = Builder::default();
@@ -239,7 +229,8 @@ impl<'a> Reader<'a> {
         }
         for name in expanded.undefined {
             let message = format!("config variable ${{{}}} is not defined", String::from_utf8_lossy(name));
-            self.problems.push(Problem { severity: Severity::Warning, ..*refusal(ProblemKind::Reference, message, Some(at)) });
+            self.problems
+                .push(Problem { severity: Severity::Warning, ..*refusal(ProblemKind::Reference, message, Some(at)) });
         }
         self.bytes += expanded.text.len();
         let mut args = &*expanded.text;
@@ -381,7 +372,8 @@ impl<'a> Reader<'a> {
             Added::Builtin => format!("module {id} is built into Debian's server, which refuses to load it"),
             Added::Again => format!("module {id} is already loaded, skipping"),
         };
-        self.problems.push(Problem { severity: Severity::Warning, ..*refusal(ProblemKind::MissingModule, message, Some(at)) });
+        self.problems
+            .push(Problem { severity: Severity::Warning, ..*refusal(ProblemKind::MissingModule, message, Some(at)) });
     }
 
     fn include(&mut self, name: &[u8], optional: bool, at: (Origin, u32), builder: &mut Builder) -> Result<(), Stop> {
