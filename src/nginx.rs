@@ -1,9 +1,12 @@
 //! nginx: load, evaluate, explain.
 
+pub mod build;
+pub mod directives;
 pub mod explain;
 pub mod include;
 pub mod lex;
 pub mod parse;
+pub mod version;
 
 use crate::fs::Filesystem;
 use crate::outcome::{Outcome, Run, Seen};

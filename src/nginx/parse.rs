@@ -146,7 +146,7 @@ impl Parser<'_> {
             return;
         }
         let still_quoted = match token {
-            Token::Word(Quote::Closed(_)) => end - 1 >= start + lex::BUFFER,
+            Token::Word(Quote::Closed(_)) => end > start + lex::BUFFER,
             _ => true,
         };
         let message = match quote {
