@@ -167,6 +167,24 @@ pub trait Filesystem: Sync {
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>>;
 }
 
+impl<F: Filesystem + ?Sized> Filesystem for Box<F> {
+    fn lstat(&self, path: &Path) -> Fact<Result<Stat, Errno>> {
+        (**self).lstat(path)
+    }
+
+    fn read_link(&self, path: &Path) -> Fact<Result<PathBuf, Errno>> {
+        (**self).read_link(path)
+    }
+
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+        (**self).read(path, limit)
+    }
+
+    fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
+        (**self).list(dir)
+    }
+}
+
 /// Who looks: a worker process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::settings::ServerOptions;
+use super::settings::{Files, ServerOptions};
 use super::{ANSWERED, Failure, NOT_ASKED, written};
 use crate::ask::{self, AskError, Id, Question};
 use crate::explain::{Answer, Fields, explain};
@@ -131,11 +131,13 @@ struct Session<'a> {
 }
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure> {
-    let fs = options.server.filesystem()?;
+    // Whoever writes requests into a pipe may change files between them.
+    let files = if options.requests.as_deref() == Some(Path::new("-")) { Files::Moving } else { Files::Still };
+    let ground = options.server.ground(files)?;
     let session = Session {
-        server: options.server.load(&*fs)?,
-        fs: &*fs,
-        worker: options.server.worker(&*fs)?,
+        server: options.server.load(ground.loading())?,
+        fs: ground.serving(),
+        worker: options.server.worker(ground.loading()),
         fields: options.fields.unwrap_or(Fields::ALL),
         format: options.format,
         style: super::style(),

@@ -6,8 +6,13 @@ use clap::{Args, ValueEnum};
 
 use super::Failure;
 use crate::fact::Fact;
+use crate::fs::cached::CachedFs;
+use crate::fs::manifest::ManifestFs;
 use crate::fs::real::RealFs;
+use crate::fs::rooted::RootedFs;
+use crate::fs::unknown::UnknownFs;
 use crate::fs::{FileKind, Filesystem, Identity};
+use crate::identity::Accounts;
 use crate::server::{Kind, LoadOptions, Server};
 use crate::source::MAX_FILE;
 
@@ -49,6 +54,12 @@ pub struct ServerOptions {
     /// Look every absolute path up below this directory (an image, a checkout)
     #[arg(long, value_name = "DIR")]
     pub root: Option<PathBuf>,
+    /// Take types, modes, owners and links from this mtree(5) listing instead of looking at files
+    #[arg(long, value_name = "FILE", conflicts_with = "no_fs")]
+    pub manifest: Option<PathBuf>,
+    /// Look at no file but the configuration: every other is a question
+    #[arg(long)]
+    pub no_fs: bool,
     /// The worker's identity instead of the configuration's
     #[arg(long, value_name = "USER[:GROUP]")]
     pub worker: Option<String>,
@@ -73,16 +84,66 @@ impl From<ServerName> for Kind {
     }
 }
 
+/// What is read on behalf of one invocation, and from where.
+pub struct Ground {
+    /// The configuration is read from here.
+    loading: Box<dyn Filesystem>,
+    /// The server sees this while it serves, where it is another tree.
+    serving: Option<Box<dyn Filesystem>>,
+}
+
+impl Ground {
+    /// The file system that the configuration is read from.
+    pub fn loading(&self) -> &dyn Filesystem {
+        &*self.loading
+    }
+
+    /// The file system that the server sees while it serves.
+    pub fn serving(&self) -> &dyn Filesystem {
+        self.serving.as_deref().unwrap_or(&*self.loading)
+    }
+}
+
+/// Whether files may change between two questions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Files {
+    /// Nobody waits for an answer before asking the next question: each file is looked at once.
+    Still,
+    /// Whoever asks may change files between questions: every question looks anew.
+    Moving,
+}
+
 impl ServerOptions {
-    /// The file system that the server sees.
-    pub fn filesystem(&self) -> Result<Box<dyn Filesystem>, Failure> {
-        Ok(Box::new(RealFs))
+    /// The file systems that these options name.
+    pub fn ground(&self, files: Files) -> Result<Ground, Failure> {
+        let host = || -> Result<Box<dyn Filesystem>, Failure> {
+            Ok(match &self.root {
+                Some(root) => Box::new(RootedFs::new(&absolute(root)?, RealFs)),
+                None => Box::new(RealFs),
+            })
+        };
+        let loading: Box<dyn Filesystem> = match files {
+            Files::Still => Box::new(CachedFs::new(host()?)),
+            Files::Moving => host()?,
+        };
+        let serving: Option<Box<dyn Filesystem>> = match &self.manifest {
+            _ if self.no_fs => Some(Box::new(UnknownFs)),
+            Some(path) => Some(Box::new(self.manifest(path)?)),
+            None => None,
+        };
+        Ok(Ground { loading, serving })
+    }
+
+    fn manifest(&self, path: &Path) -> Result<ManifestFs, Failure> {
+        let text = std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        ManifestFs::parse(&text, Path::new("/"))
+            .map_err(|error| format!("{}:{}: {}", path.display(), error.line, error.message).into())
     }
 
     /// Reads the configuration.
     pub fn load(&self, fs: &dyn Filesystem) -> Result<Server, Failure> {
         let (config, found) = match &self.config {
-            Some(config) => (absolute(config)?, None),
+            Some(config) => (self.below_root(absolute(config)?, fs)?, None),
             None => self.search(fs)?,
         };
         let kind = match self.server.map(Kind::from).or(found) {
@@ -99,16 +160,25 @@ impl ServerOptions {
         Ok(Server::load(kind, &options, fs))
     }
 
-    /// The worker identity of `--worker`.
-    pub fn worker(&self, _fs: &dyn Filesystem) -> Result<Option<Identity>, Failure> {
-        let Some(worker) = &self.worker else { return Ok(None) };
-        let (user, group) = worker.split_once(':').unwrap_or((worker, worker));
-        let number = |name: &str| match name {
-            "root" => Ok(0),
-            "nobody" | "nogroup" => Ok(65534),
-            other => other.parse().map_err(|_| Failure(format!("--worker: no user or group `{other}`"))),
-        };
-        Ok(Some(Identity { uid: number(user)?, gid: number(group)?, groups: Vec::new(), name: user.to_owned() }))
+    /// The main file as the server below `--root` would name it: a path into the tree is taken as one, any other has to be
+    /// there when looked up below it.
+    fn below_root(&self, config: PathBuf, fs: &dyn Filesystem) -> Result<PathBuf, Failure> {
+        let Some(root) = &self.root else { return Ok(config) };
+        let root = absolute(root)?;
+        match config.strip_prefix(&root) {
+            Ok(inside) => Ok(Path::new("/").join(inside)),
+            Err(_) if is_file(fs, &config) => Ok(config),
+            Err(_) => Err(format!("{} lies neither below {} nor in it", config.display(), root.display()).into()),
+        }
+    }
+
+    /// The worker identity of `--worker`. A user of whom only the name is known makes permissions a question.
+    pub fn worker(&self, fs: &dyn Filesystem) -> Option<Identity> {
+        let option = self.worker.as_deref()?;
+        Some(match Accounts::read(fs).worker(option) {
+            Fact::Known(identity) => identity,
+            Fact::Unknown(_) => Identity::unknown(option),
+        })
     }
 
     /// The one main file in the usual places.
