@@ -1,7 +1,10 @@
 //! The command line. One file a command; what they share is here.
 
 mod explain;
+mod lint;
+mod rules;
 mod settings;
+mod write;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -31,6 +34,12 @@ pub struct Cli {
 enum Command {
     /// Say which status a request gets, which directive decides it, why, and what would change it
     Explain(explain::Options),
+    /// Check configurations for what is refused, and for what does not mean what it says
+    Lint(lint::Options),
+    /// Print the page of a rule
+    Rule(rules::RuleOptions),
+    /// List the rules
+    Rules,
 }
 
 /// A command could not do its work: the message for standard error.
@@ -56,6 +65,9 @@ pub fn main() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let ended = match cli.command {
         Command::Explain(options) => explain::run(&options, &mut out),
+        Command::Lint(options) => lint::run(&options, &mut out),
+        Command::Rule(options) => rules::page(&options, &mut out),
+        Command::Rules => rules::list(&mut out),
     };
     let code = match ended {
         Ok(code) => code,

@@ -42,13 +42,12 @@ impl ProblemKind {
     pub fn id(self) -> &'static str {
         match self {
             ProblemKind::Syntax => "syntax-error",
-            ProblemKind::UnknownDirective => "unknown-directive",
+            ProblemKind::UnknownDirective | ProblemKind::MissingModule => "unknown-directive",
             ProblemKind::Context => "directive-wrong-context",
             ProblemKind::Arity | ProblemKind::Value => "invalid-argument",
             ProblemKind::Reference => "undefined-reference",
-            ProblemKind::MissingFile => "missing-file",
-            ProblemKind::MissingModule => "missing-module",
-            ProblemKind::Limit => "limit",
+            ProblemKind::MissingFile => "include-missing",
+            ProblemKind::Limit => "config-not-understood",
         }
     }
 }

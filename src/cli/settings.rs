@@ -182,6 +182,14 @@ impl ServerOptions {
     }
 
     /// The one main file in the usual places.
+    ///
+    /// # Errors
+    /// None or several lie there.
+    pub fn usual_place(&self, fs: &dyn Filesystem) -> Result<PathBuf, Failure> {
+        Ok(self.search(fs)?.0)
+    }
+
+    /// The one main file in the usual places, with its server.
     fn search(&self, fs: &dyn Filesystem) -> Result<(PathBuf, Option<Kind>), Failure> {
         let wanted = self.server.map(Kind::from);
         let found: Vec<(&str, Kind)> = USUAL_PLACES

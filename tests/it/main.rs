@@ -2,6 +2,7 @@
 
 mod case;
 mod cases;
+mod rules;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -12,5 +13,6 @@ fn main() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("cases", move || Err(why.into()))),
     }
+    trials.extend(rules::trials());
     libtest_mimic::run(&args, trials).exit();
 }

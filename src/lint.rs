@@ -1,0 +1,231 @@
+//! `why403 lint`: one configuration at a time through every rule that is on, then silenced, sorted and fixed.
+//!
+//! Problems of the parser and of the configuration check are findings too, all at once. A finding about access carries the
+//! request that proves it; the rule has replayed it through the evaluator.
+
+pub mod baseline;
+pub mod fixing;
+pub mod settings;
+pub mod subject;
+pub mod suppress;
+pub mod targets;
+
+use std::path::{Path, PathBuf};
+
+use crate::finding::{Finding, Level, Place};
+use crate::fs::Filesystem;
+use crate::outcome::Certainty;
+use crate::problem::{Problem, ProblemKind, Severity};
+use crate::rules::{self, Needs, Rule};
+use crate::server::Server;
+use crate::source::SourceMap;
+use crate::world::World;
+use settings::{Loaded, RuleOptions};
+use subject::{Findings, Subject};
+use targets::Target;
+
+/// Which rules run and how loud they are, beside the settings file.
+#[derive(Clone, Debug, Default)]
+pub struct Choice {
+    /// `--select`.
+    pub select: Vec<String>,
+    /// `--ignore`.
+    pub ignore: Vec<String>,
+    /// `--level`.
+    pub level: Option<Level>,
+}
+
+/// What one configuration gave.
+#[derive(Debug, Default)]
+pub struct Linted {
+    /// Findings, sorted by place.
+    pub findings: Vec<Finding>,
+    /// The files that were read for it.
+    pub files: Vec<PathBuf>,
+    /// How many findings a comment silenced.
+    pub silenced: usize,
+}
+
+/// Lints one loaded configuration.
+pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, choice: &Choice) -> Linted {
+    let sources = server.sources();
+    let mut findings = problems(target, server);
+    let refused = server.problems().iter().any(|problem| problem.severity == Severity::Refused);
+    for rule in rules::ALL {
+        let Some(check) = rule.check else { continue };
+        // A refused configuration answers nothing, so nothing about access can be proven on it.
+        if refused && rule.needs != Needs::Version && !target.fragment() {
+            continue;
+        }
+        if !rule.servers.contains(&target.kind) {
+            continue;
+        }
+        let default = RuleOptions::default();
+        let options = settings.settings.rules.get(rule.id).unwrap_or(&default);
+        let subject = Subject { server, world: *world, fragment: target.fragment(), tree: target.tree, options };
+        let mut found = Findings::new(rule, sources);
+        check(&subject, &mut found);
+        findings.extend(found.into_vec());
+    }
+    findings.retain(|finding| finding.place.file != target.wrapper());
+    let mut linted = Linted::default();
+    linted.files =
+        sources.files().map(|(_, file)| file.path.clone()).filter(|path| *path != target.wrapper()).collect();
+    linted.files.sort();
+    linted.files.dedup();
+    suppress(&mut findings, &mut linted.silenced, sources, target);
+    for mut finding in findings {
+        let Some(rule) = rules::find(finding.rule) else { continue };
+        let Some(level) = settings.level(rule, &finding.place.file, &choice.select, &choice.ignore) else { continue };
+        // A rule may raise or lower one finding; a level from the settings is for all of them.
+        if level != rule.level {
+            finding.level = level;
+        }
+        let lowest = choice.level.or(settings.settings.level).unwrap_or(Level::Info);
+        if finding.level >= lowest && !settings.excludes(&finding.place.file) {
+            linted.findings.push(finding);
+        }
+    }
+    sort(&mut linted.findings);
+    linted
+}
+
+/// By file, line, column, rule; equal ones once.
+pub fn sort(findings: &mut Vec<Finding>) {
+    findings.sort_by(|left, right| {
+        (&left.place, left.rule, &left.message).cmp(&(&right.place, right.rule, &right.message))
+    });
+    findings.dedup();
+}
+
+/// The problems of the parser and of the configuration check as findings.
+fn problems(target: &Target, server: &Server) -> Vec<Finding> {
+    let sources = server.sources();
+    let mut findings = Vec::new();
+    for problem in server.problems() {
+        let Some(rule) = rule_of(problem) else { continue };
+        // In a fragment, another file may define the name.
+        if target.fragment() && problem.kind == ProblemKind::Reference {
+            continue;
+        }
+        let mut found = Findings::new(rule, sources);
+        let finding = match (problem.origin, problem.reported) {
+            (Some(origin), _) => found.at(origin, problem.message.as_str()),
+            (None, Some((file, line))) => {
+                let file = sources.file(file).path.clone();
+                found.at_place(Place { file, line, column: 1, end_line: line, end_column: 1 }, problem.message.as_str())
+            }
+            (None, None) => {
+                let file = target.main.clone();
+                found.at_place(Place { file, line: 1, column: 1, end_line: 1, end_column: 1 }, problem.message.as_str())
+            }
+        };
+        if problem.severity == Severity::Warning {
+            finding.level = Level::Warning;
+        }
+        finding.help = problem.help.clone();
+        findings.extend(found.into_vec());
+    }
+    findings
+}
+
+fn rule_of(problem: &Problem) -> Option<&'static Rule> {
+    rules::find(problem.kind.id())
+}
+
+/// Takes out what a comment silences; comments without a reason, or that silence nothing, become findings.
+fn suppress(findings: &mut Vec<Finding>, silenced: &mut usize, sources: &SourceMap, target: &Target) {
+    let mut read: Vec<&Path> = Vec::new();
+    let mut complaints = Vec::new();
+    for (_, file) in sources.files() {
+        if read.contains(&file.path.as_path()) {
+            continue;
+        }
+        read.push(&file.path);
+        for suppression in suppress::find(&file.bytes, target.kind) {
+            let place = Place {
+                file: file.path.clone(),
+                line: suppression.line,
+                column: suppression.column,
+                end_line: suppression.line,
+                end_column: suppression.column,
+            };
+            let before = findings.len();
+            if suppression.reason.is_empty() {
+                complaints.push((place, "a suppression needs a reason after the `]`: it silences nothing".to_owned()));
+                continue;
+            }
+            let mut idle = Vec::new();
+            for rule in &suppression.rules {
+                let before = findings.len();
+                findings.retain(|finding| {
+                    finding.place.file != file.path
+                        || finding.rule != rule
+                        || !suppression.covers(rule, finding.place.line)
+                });
+                if findings.len() == before {
+                    idle.push(format!("`{rule}`"));
+                }
+            }
+            *silenced += before - findings.len();
+            if !idle.is_empty() {
+                complaints.push((place, format!("this suppression of {} silences nothing", idle.join(", "))));
+            }
+        }
+    }
+    if let Some(rule) = rules::find("suppression-unused") {
+        let mut found = Findings::new(rule, sources);
+        for (place, message) in complaints {
+            found.at_place(place, message);
+        }
+        findings.extend(found.into_vec());
+    }
+}
+
+/// Edit distance with transpositions, for suggestions.
+pub fn distance(left: &str, right: &str) -> usize {
+    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
+    let mut rows = vec![vec![0; right.len() + 1]; left.len() + 1];
+    for (i, row) in rows.iter_mut().enumerate() {
+        row[0] = i;
+    }
+    for j in 0..=right.len() {
+        rows[0][j] = j;
+    }
+    for i in 1..=left.len() {
+        for j in 1..=right.len() {
+            let cost = usize::from(left[i - 1] != right[j - 1]);
+            let mut best = (rows[i - 1][j] + 1).min(rows[i][j - 1] + 1).min(rows[i - 1][j - 1] + cost);
+            if i > 1 && j > 1 && left[i - 1] == right[j - 2] && left[i - 2] == right[j - 1] {
+                best = best.min(rows[i - 2][j - 2] + 1);
+            }
+            rows[i][j] = best;
+        }
+    }
+    rows[left.len()][right.len()]
+}
+
+/// Loads a target and lints it.
+pub fn lint_target(
+    target: &Target,
+    fs: &dyn Filesystem,
+    world: &World,
+    settings: &Loaded,
+    choice: &Choice,
+) -> (Server, Linted) {
+    let loading = target.filesystem(fs);
+    let server = Server::load(target.kind, &target.options, &loading);
+    let serving = target.filesystem(world.fs);
+    let world = World { fs: &serving, ..*world };
+    let mut linted = lint(target, &server, &world, settings, choice);
+    if !target.tree {
+        for finding in linted.findings.iter_mut().filter(|finding| finding.witness.is_some()) {
+            if finding.certainty == Certainty::Certain
+                && rules::find(finding.rule).is_some_and(|rule| rule.needs == Needs::Tree)
+            {
+                finding.certainty = Certainty::Conditional;
+            }
+        }
+    }
+    (server, linted)
+}

@@ -1,0 +1,181 @@
+//! What a rule sees, and how it reports.
+
+use std::path::Path;
+
+use crate::fact::{Answers, Asked};
+use crate::finding::{Finding, Level, Place, RelatedPlace, Witness};
+use crate::fix::Fix;
+use crate::lint::settings::RuleOptions;
+use crate::outcome::{Certainty, Outcome, Run};
+use crate::request::Request;
+use crate::rules::Rule;
+use crate::server::Server;
+use crate::source::{Origin, SourceMap, Span};
+use crate::world::World;
+use crate::{apache, nginx};
+
+/// A loaded configuration in its world, as a rule sees it.
+pub struct Subject<'a> {
+    /// The configuration.
+    pub server: &'a Server,
+    /// The world it lives in.
+    pub world: World<'a>,
+    /// Only a part of a configuration is known: what stands around it is made up.
+    pub fragment: bool,
+    /// Whether the world has a file tree (`false` under `--no-fs` and for standard input).
+    pub tree: bool,
+    /// Options of the rule that runs.
+    pub options: &'a RuleOptions,
+}
+
+impl<'a> Subject<'a> {
+    /// The nginx configuration, if it is one.
+    pub fn nginx(&self) -> Option<&'a nginx::Config> {
+        match self.server {
+            Server::Nginx(config) => Some(config),
+            Server::Apache(_) => None,
+        }
+    }
+
+    /// The Apache configuration, if it is one.
+    pub fn apache(&self) -> Option<&'a apache::Config> {
+        match self.server {
+            Server::Apache(config) => Some(config),
+            Server::Nginx(_) => None,
+        }
+    }
+
+    /// The texts.
+    pub fn sources(&self) -> &'a SourceMap {
+        self.server.sources()
+    }
+
+    /// What the server answers. The certainty is `Certain` where nothing was asked or no answer to what was asked changes
+    /// the outcome (each question is flipped once, alone; a rule needs no more).
+    pub fn ask(&self, request: &Request) -> (Run, Certainty) {
+        let run = self.server.evaluate(request, &self.world);
+        let certainty = match run.outcome {
+            Outcome::Unknown => Certainty::Unknown,
+            _ if run.asked.iter().all(|asked| self.settled(request, &run, asked)) => Certainty::Certain,
+            _ => Certainty::Conditional,
+        };
+        (run, certainty)
+    }
+
+    fn settled(&self, request: &Request, run: &Run, asked: &Asked) -> bool {
+        (0..asked.alternatives.len()).filter(|&other| other != asked.chosen).all(|other| {
+            let mut answers: Answers = self.world.answers.clone();
+            answers.insert(asked.question.subject.clone(), other);
+            let world = World { answers: &answers, trace: false, ..self.world };
+            self.server.evaluate(request, &world).outcome == run.outcome
+        })
+    }
+}
+
+/// The findings of one rule on one configuration.
+pub struct Findings<'a> {
+    rule: &'static Rule,
+    sources: &'a SourceMap,
+    found: Vec<Finding>,
+}
+
+impl<'a> Findings<'a> {
+    /// No findings yet.
+    pub fn new(rule: &'static Rule, sources: &'a SourceMap) -> Self {
+        Findings { rule, sources, found: Vec::new() }
+    }
+
+    /// Reports at a directive. The message says what happens, to whom, and why: one line, lower case, no final stop.
+    /// What else belongs to the finding is added to what this returns.
+    pub fn at(&mut self, origin: Origin, message: impl Into<String>) -> &mut Finding {
+        let place = place(self.sources, origin.span);
+        self.at_place(place, message)
+    }
+
+    /// Reports at a place that no directive of the configuration holds (a file of the tree).
+    pub fn at_place(&mut self, place: Place, message: impl Into<String>) -> &mut Finding {
+        let text = line_text(self.sources, &place);
+        self.found.push(Finding {
+            rule: self.rule.id,
+            level: self.rule.level,
+            category: self.rule.category,
+            certainty: Certainty::Certain,
+            message: message.into(),
+            place,
+            text,
+            related: Vec::new(),
+            witness: None,
+            fix: None,
+            help: None,
+            count: 1,
+        });
+        let last = self.found.len() - 1;
+        &mut self.found[last]
+    }
+
+    /// A related place for a finding.
+    pub fn related(&self, origin: Origin, message: impl Into<String>) -> RelatedPlace {
+        RelatedPlace { message: message.into(), place: place(self.sources, origin.span) }
+    }
+
+    /// Everything found.
+    pub fn into_vec(self) -> Vec<Finding> {
+        self.found
+    }
+}
+
+impl Finding {
+    /// Another level than the rule's own.
+    pub fn level(&mut self, level: Level) -> &mut Self {
+        self.level = level;
+        self
+    }
+
+    /// Another place that belongs to it.
+    pub fn with(&mut self, related: RelatedPlace) -> &mut Self {
+        self.related.push(related);
+        self
+    }
+
+    /// The proof.
+    pub fn proven_by(&mut self, witness: Witness, certainty: Certainty) -> &mut Self {
+        self.witness = Some(witness);
+        self.certainty = certainty;
+        self
+    }
+
+    /// The repair.
+    pub fn fixed_by(&mut self, fix: Fix) -> &mut Self {
+        self.fix = Some(fix);
+        self
+    }
+
+    /// Advice.
+    pub fn advise(&mut self, help: impl Into<String>) -> &mut Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Where a span stands, cut to its first line.
+pub fn place(sources: &SourceMap, span: Span) -> Place {
+    let file = sources.file(span.file);
+    let start = file.line_column(span.start);
+    let text = sources.text(span);
+    let length = memchr::memchr(b'\n', text).unwrap_or(text.len());
+    let length = text[..length].strip_suffix(b"\r").map_or(length, <[u8]>::len);
+    Place {
+        file: file.path.clone(),
+        line: start.line,
+        column: start.column,
+        end_line: start.line,
+        end_column: start.column + length as u32,
+    }
+}
+
+/// The trimmed text of a place's first line, for the fingerprint.
+fn line_text(sources: &SourceMap, place: &Place) -> String {
+    let file = sources.files().map(|(_, file)| file).find(|file| file.path == Path::new(&place.file));
+    let line = file.and_then(|file| file.line(place.line)).unwrap_or_default();
+    String::from_utf8_lossy(line).trim().to_owned()
+}

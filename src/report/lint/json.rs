@@ -1,0 +1,166 @@
+//! The project's own JSON: one document (`json`) or one finding a line (`jsonl`), schema `why403/lint/v1`.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::Report;
+use crate::finding::{Category, Finding, Level, Place};
+use crate::fix::Safety;
+use crate::outcome::{Certainty, Outcome};
+
+/// The version name that both forms carry.
+const SCHEMA: &str = "why403/lint/v1";
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'a str,
+    files: usize,
+    silenced: usize,
+    findings: Vec<Line<'a>>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schema: Option<&'a str>,
+    rule: &'a str,
+    level: Level,
+    category: Category,
+    certainty: &'a str,
+    message: &'a str,
+    #[serde(flatten)]
+    place: PlaceOut,
+    count: u32,
+    fingerprint: &'a str,
+    help: Option<&'a str>,
+    related: Vec<RelatedOut<'a>>,
+    witness: Option<WitnessOut<'a>>,
+    fix: Option<FixOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct PlaceOut {
+    file: String,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
+}
+
+#[derive(Serialize)]
+struct RelatedOut<'a> {
+    message: &'a str,
+    #[serde(flatten)]
+    place: PlaceOut,
+}
+
+#[derive(Serialize)]
+struct WitnessOut<'a> {
+    method: &'a str,
+    url: &'a str,
+    from: &'a str,
+    headers: &'a [(String, String)],
+    kind: &'a str,
+    status: Option<u16>,
+    expected: &'a str,
+}
+
+#[derive(Serialize)]
+struct FixOut<'a> {
+    title: &'a str,
+    safety: &'a str,
+    edits: Vec<EditOut<'a>>,
+}
+
+#[derive(Serialize)]
+struct EditOut<'a> {
+    file: String,
+    line: u32,
+    end_line: u32,
+    replacement: &'a str,
+}
+
+pub(super) fn write(report: &Report, sink: &mut dyn Write) -> io::Result<()> {
+    let fingerprints = report.fingerprints();
+    let findings =
+        std::iter::zip(report.findings, &fingerprints).map(|(finding, print)| line(report, finding, print, None));
+    let document =
+        Document { schema: SCHEMA, files: report.files, silenced: report.silenced, findings: findings.collect() };
+    serde_json::to_writer_pretty(&mut *sink, &document)?;
+    writeln!(sink)
+}
+
+pub(super) fn write_lines(report: &Report, sink: &mut dyn Write) -> io::Result<()> {
+    for (finding, print) in std::iter::zip(report.findings, &report.fingerprints()) {
+        serde_json::to_writer(&mut *sink, &line(report, finding, print, Some(SCHEMA)))?;
+        writeln!(sink)?;
+    }
+    Ok(())
+}
+
+fn line<'a>(report: &Report, finding: &'a Finding, fingerprint: &'a str, schema: Option<&'a str>) -> Line<'a> {
+    let place = |place: &Place| PlaceOut {
+        file: report.shown(&place.file).to_string_lossy().into_owned(),
+        line: place.line,
+        column: place.column,
+        end_line: place.end_line,
+        end_column: place.end_column,
+    };
+    Line {
+        schema,
+        rule: finding.rule,
+        level: finding.level,
+        category: finding.category,
+        certainty: match finding.certainty {
+            Certainty::Certain => "certain",
+            Certainty::Conditional => "conditional",
+            Certainty::Unknown => "unknown",
+        },
+        message: &finding.message,
+        place: place(&finding.place),
+        count: finding.count,
+        fingerprint,
+        help: finding.help.as_deref(),
+        related: finding
+            .related
+            .iter()
+            .map(|other| RelatedOut { message: &other.message, place: place(&other.place) })
+            .collect(),
+        witness: finding.witness.as_ref().map(|witness| WitnessOut {
+            method: &witness.method,
+            url: &witness.url,
+            from: &witness.from,
+            headers: &witness.headers,
+            kind: match witness.gets {
+                Outcome::Response(_) => "response",
+                Outcome::Upstream => "upstream",
+                Outcome::Closed => "closed",
+                Outcome::Refused => "refused",
+                Outcome::Unknown => "unknown",
+            },
+            status: match witness.gets {
+                Outcome::Response(status) => Some(status),
+                _ => None,
+            },
+            expected: &witness.expected,
+        }),
+        fix: finding.fix.as_ref().map(|fix| FixOut {
+            title: &fix.title,
+            safety: match fix.safety {
+                Safety::Safe => "safe",
+                Safety::Review => "review",
+            },
+            edits: fix
+                .edits
+                .iter()
+                .map(|edit| EditOut {
+                    file: report.shown(&edit.file).to_string_lossy().into_owned(),
+                    line: edit.line,
+                    end_line: edit.end_line,
+                    replacement: &edit.replacement,
+                })
+                .collect(),
+        }),
+    }
+}

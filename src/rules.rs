@@ -1,0 +1,123 @@
+//! The lint rules: one line each, in the order of the catalogue; one file a rule, with its page in it.
+
+use crate::finding::{Category, Level};
+use crate::lint::subject::{Findings, Subject};
+use crate::server::Kind;
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// The configuration alone.
+    Config,
+    /// Also the file tree; without one it reports only what the configuration proves.
+    Tree,
+    /// Also the declared server version or modules.
+    Version,
+}
+
+/// A rule.
+#[derive(Debug)]
+pub struct Rule {
+    /// The bare id, named for what is wrong.
+    pub id: &'static str,
+    /// What is wrong, in one line.
+    pub title: &'static str,
+    /// Its level unless a finding or the settings say otherwise.
+    pub level: Level,
+    /// What it is about.
+    pub category: Category,
+    /// The servers whose configurations it reads.
+    pub servers: &'static [Kind],
+    /// What it looks at.
+    pub needs: Needs,
+    /// On unless the settings say otherwise.
+    pub default: bool,
+    /// One of the core set.
+    pub core: bool,
+    /// The page: what, why, Flagged, Fixed, the server's behaviour behind it (Markdown).
+    pub page: &'static str,
+    /// Looks, and reports. Problem rules (`syntax-error` and its like) have none: their findings come from the parser and
+    /// the configuration check.
+    pub check: Option<fn(&Subject, &mut Findings)>,
+}
+
+/// Both servers.
+pub const BOTH: &[Kind] = &[Kind::Nginx, Kind::Apache];
+/// nginx only.
+pub const NGINX: &[Kind] = &[Kind::Nginx];
+/// Apache only.
+pub const APACHE: &[Kind] = &[Kind::Apache];
+
+mod config_not_understood;
+mod directive_wrong_context;
+mod include_missing;
+mod invalid_argument;
+mod suppression_unused;
+mod syntax_error;
+mod undefined_reference;
+mod unknown_directive;
+
+/// Every rule, in the order of the catalogue.
+pub const ALL: &[&Rule] = &[
+    &syntax_error::RULE,
+    &unknown_directive::RULE,
+    &directive_wrong_context::RULE,
+    &invalid_argument::RULE,
+    &include_missing::RULE,
+    &undefined_reference::RULE,
+    &config_not_understood::RULE,
+    &suppression_unused::RULE,
+];
+
+/// The rule with this id.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|rule| rule.id == id)
+}
+
+/// The page of a rule as it stands in `docs/rules/`: the facts of the table, then the page.
+pub fn document(rule: &Rule) -> String {
+    let servers: Vec<&str> = rule.servers.iter().map(|kind| kind.name()).collect();
+    let needs = match rule.needs {
+        Needs::Config => "the configuration",
+        Needs::Tree => "the configuration and the file tree",
+        Needs::Version => "the configuration and the server's version",
+    };
+    let default = if rule.default { "on" } else { "off" };
+    let core = if rule.core { ", core" } else { "" };
+    let body = rule.page.split_once('\n').map_or("", |(_, body)| body);
+    format!(
+        "# {}\n\n*{}: {}; {}; reads {needs}; {default} by default{core}.*\n\n**{}**\n{body}",
+        rule.id,
+        servers.join(" and "),
+        rule.level.name(),
+        rule.category.name(),
+        sentence(rule.title),
+    )
+}
+
+/// The table of contents of `docs/rules/`.
+pub fn index() -> String {
+    let mut text = String::from(
+        "# Rules\n\n| rule | servers | level | category | default | what is wrong |\n|---|---|---|---|---|---|\n",
+    );
+    for rule in ALL {
+        let servers: Vec<&str> = rule.servers.iter().map(|kind| kind.name()).collect();
+        let default = if rule.default { "on" } else { "off" };
+        let core = if rule.core { " ●" } else { "" };
+        text.push_str(&format!(
+            "| [`{id}`]({id}.md){core} | {} | {} | {} | {default} | {} |\n",
+            servers.join(", "),
+            rule.level.name(),
+            rule.category.name(),
+            rule.title,
+            id = rule.id,
+        ));
+    }
+    text.push_str("\n● the core set.\n");
+    text
+}
+
+fn sentence(title: &str) -> String {
+    let mut characters = title.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
