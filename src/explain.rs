@@ -4,13 +4,17 @@
 //! again, depth first, so that a question met only under another answer counts too. INVARIANT: `Certainty::Certain` is
 //! said only when every answer of every question leads to the same kind and status.
 
+mod repair;
+mod trial;
+
 use crate::fact::{Answers, Asked, Question};
 use crate::fix::Fix;
+use crate::fs::Filesystem;
 use crate::outcome::{Certainty, Outcome, Run};
 use crate::problem::{self, Problem};
 use crate::request::Request;
 use crate::sentence::Sentences;
-use crate::server::Server;
+use crate::server::{LoadOptions, Server};
 use crate::world::World;
 
 /// Past this many questions on one way through the evaluator nothing is certain.
@@ -132,40 +136,63 @@ pub struct Answer {
     pub run: Run,
 }
 
-/// Answers one request.
-pub fn explain(server: &Server, request: &Request, world: &World, fields: Fields) -> Answer {
-    if let Some(problem) = problem::first_refusal(server.problems()) {
-        return refused(problem.clone());
-    }
-    let world = World { trace: fields.trace, ..*world };
-    let mut exploration = Exploration { server, request, world, runs: 0, cut: false };
-    let run = exploration.run(world.answers);
-    let tree = if fields.explores() && !run.asked.is_empty() {
-        exploration.explore(&mut world.answers.clone(), &run, 0).collapsed()
-    } else {
-        Branch::Leaf(run.outcome)
-    };
-    let cut = exploration.cut;
-    let certainty = match (&tree, run.outcome) {
-        (_, Outcome::Unknown) => Certainty::Unknown,
-        (Branch::Leaf(_), _) if !cut => Certainty::Certain,
-        _ => Certainty::Conditional,
-    };
-    let assumptions = match certainty {
-        Certainty::Certain => Vec::new(),
-        _ => assumptions(&run, &tree, cut),
-    };
-    let why = fields.cause.then(|| why(server, &run)).flatten();
-    let steps = run.trace.iter().map(|step| server.sentence(step)).collect();
-    Answer {
-        outcome: run.outcome,
-        certainty,
-        why,
-        steps,
-        assumptions,
-        alternatives: tree.alternatives(),
-        fixes: Vec::new(),
-        run,
+/// A loaded server, the world it lives in, and how it was loaded: what every question shares.
+#[derive(Clone, Copy)]
+pub struct Bench<'a> {
+    /// The server.
+    pub server: &'a Server,
+    /// How it was loaded: a fix is tried by loading the changed text again.
+    pub options: &'a LoadOptions,
+    /// From where.
+    pub loading: &'a dyn Filesystem,
+    /// What a run is told.
+    pub world: World<'a>,
+}
+
+impl Bench<'_> {
+    /// Answers one request.
+    pub fn explain(&self, request: &Request, fields: Fields) -> Answer {
+        if let Some(problem) = problem::first_refusal(self.server.problems()) {
+            return refused(problem.clone());
+        }
+        let bench = Bench { world: World { trace: fields.trace, ..self.world }, ..*self };
+        let mut exploration = Exploration { bench, request, runs: 0, cut: false };
+        let mut run = exploration.run(bench.world.answers);
+        let tree = if fields.explores() && !run.asked.is_empty() {
+            exploration.explore(&mut bench.world.answers.clone(), &run, 0).collapsed()
+        } else {
+            Branch::Leaf(run.outcome)
+        };
+        let cut = exploration.cut;
+        let certainty = match (&tree, run.outcome) {
+            (_, Outcome::Unknown) => Certainty::Unknown,
+            (Branch::Leaf(_), _) if !cut => Certainty::Certain,
+            _ => Certainty::Conditional,
+        };
+        let assumptions = match certainty {
+            Certainty::Certain => Vec::new(),
+            _ => assumptions(&run, &tree, cut),
+        };
+        let mut fixes = Vec::new();
+        if fields.fixes {
+            let repairs = repair::search(bench, request, &run);
+            if let Some(decision) = &mut run.decision {
+                decision.related.extend(repairs.co_deciders);
+            }
+            fixes = repairs.fixes;
+        }
+        let why = fields.cause.then(|| why(self.server, &run)).flatten();
+        let steps = run.trace.iter().map(|step| self.server.sentence(step)).collect();
+        Answer {
+            outcome: run.outcome,
+            certainty,
+            why,
+            steps,
+            assumptions,
+            alternatives: tree.alternatives(),
+            fixes,
+            run,
+        }
     }
 }
 
@@ -276,9 +303,8 @@ impl Branch {
 
 /// Running again with other answers.
 struct Exploration<'a> {
-    server: &'a Server,
+    bench: Bench<'a>,
     request: &'a Request,
-    world: World<'a>,
     runs: usize,
     cut: bool,
 }
@@ -286,7 +312,7 @@ struct Exploration<'a> {
 impl Exploration<'_> {
     fn run(&mut self, answers: &Answers) -> Run {
         self.runs += 1;
-        self.server.evaluate(self.request, &World { answers, ..self.world })
+        self.bench.server.evaluate(self.request, &World { answers, ..self.bench.world })
     }
 
     /// The tree below `fixed`, whose run is at hand: its first question that is not fixed yet, with every answer tried.

@@ -1,5 +1,7 @@
 //! A fix: edits of the text and commands for the file system, and applying edits to bytes.
 
+pub mod permission;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::fix::Fix;
 use crate::fs::Filesystem;
 use crate::outcome::{Decision, Run};
 use crate::problem::Problem;
@@ -155,6 +156,14 @@ impl Server {
         match self {
             Server::Nginx(config) => nginx::explain::describe(config, run, decision),
             Server::Apache(config) => apache::explain::describe(config, run, decision),
+        }
+    }
+
+    /// Changes that may end a refusal, smallest reach first; none of them was tried yet.
+    pub fn fixes(&self, request: &Request, run: &Run, decision: &Decision, world: &World) -> Vec<Fix> {
+        match self {
+            Server::Nginx(config) => nginx::explain::fixes(config, request, run, decision, world),
+            Server::Apache(config) => apache::explain::fixes(config, request, run, decision, world),
         }
     }
 

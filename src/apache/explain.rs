@@ -1,5 +1,9 @@
 //! From facts to sentences: what decided a request, and why.
 
+mod fixes;
+
+pub use fixes::fixes;
+
 use super::Config;
 use crate::outcome::{Decision, Run};
 use crate::sentence::{Sentences, ticked};

@@ -9,12 +9,12 @@ use clap::{Args, ValueEnum};
 use super::settings::{Files, ServerOptions};
 use super::{ANSWERED, Failure, NOT_ASKED, written};
 use crate::ask::{self, AskError, Id, Question};
-use crate::explain::{Answer, Fields, explain};
+use crate::explain::{Answer, Bench, Fields};
 use crate::fact::{Answers, Fact};
 use crate::fs::{Filesystem, Identity};
 use crate::report::{human, json, jsonl};
 use crate::request::Request;
-use crate::server::Server;
+use crate::server::{LoadOptions, Server};
 use crate::world::{NoResolver, World};
 
 /// Largest certificate that is read, in bytes.
@@ -123,6 +123,8 @@ fn borrowed(option: &Option<String>) -> Option<Cow<'_, str>> {
 /// A loaded server and the world it lives in: what every question of one invocation shares.
 struct Session<'a> {
     server: Server,
+    options: LoadOptions,
+    loading: &'a dyn Filesystem,
     fs: &'a dyn Filesystem,
     worker: Option<Identity>,
     fields: Fields,
@@ -134,8 +136,11 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
     // Whoever writes requests into a pipe may change files between them.
     let files = if options.requests.as_deref() == Some(Path::new("-")) { Files::Moving } else { Files::Still };
     let ground = options.server.ground(files)?;
+    let (server, load_options) = options.server.load(ground.loading())?;
     let session = Session {
-        server: options.server.load(ground.loading())?,
+        server,
+        options: load_options,
+        loading: ground.loading(),
         fs: ground.serving(),
         worker: options.server.worker(ground.loading()),
         fields: options.fields.unwrap_or(Fields::ALL),
@@ -230,7 +235,8 @@ impl Session<'_> {
             answers: &answers,
             trace: false,
         };
-        explain(&self.server, request, &world, self.fields)
+        let bench = Bench { server: &self.server, options: &self.options, loading: self.loading, world };
+        bench.explain(request, self.fields)
     }
 
     fn show(&self, id: &str, request: &Request, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {

@@ -140,8 +140,8 @@ impl ServerOptions {
             .map_err(|error| format!("{}:{}: {}", path.display(), error.line, error.message).into())
     }
 
-    /// Reads the configuration.
-    pub fn load(&self, fs: &dyn Filesystem) -> Result<Server, Failure> {
+    /// Reads the configuration. The options say how, to read a changed one again.
+    pub fn load(&self, fs: &dyn Filesystem) -> Result<(Server, LoadOptions), Failure> {
         let (config, found) = match &self.config {
             Some(config) => (self.below_root(absolute(config)?, fs)?, None),
             None => self.search(fs)?,
@@ -157,7 +157,7 @@ impl ServerOptions {
             defines: self.define.clone(),
             ..LoadOptions::new(&config)
         };
-        Ok(Server::load(kind, &options, fs))
+        Ok((Server::load(kind, &options, fs), options))
     }
 
     /// The main file as the server below `--root` would name it: a path into the tree is taken as one, any other has to be
