@@ -4,7 +4,6 @@
 //! its parent's merged record (every module's part is an [`Arc`]), and its own directives overwrite what they name; see
 //! `merge.rs` for the three kinds of inheritance. Every value remembers the directive that set it, through every merge.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -18,28 +17,7 @@ use super::script::Program;
 use super::tables::referer::ValidReferers;
 use super::tables::secure_link::SecureLink;
 use super::variables::{self, Regex, VariableId};
-use crate::source::Origin;
-
-/// A value and the directive that set it; no origin: nginx's built-in default.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setting<T> {
-    /// The value in force.
-    pub value: T,
-    /// Who said so.
-    pub origin: Option<Origin>,
-}
-
-impl<T> Setting<T> {
-    /// The built-in default.
-    pub fn default_value(value: T) -> Self {
-        Setting { value, origin: None }
-    }
-
-    /// A value that a directive set.
-    pub fn new(value: T, origin: Origin) -> Self {
-        Setting { value, origin: Some(origin) }
-    }
-}
+use crate::source::{Origin, Setting};
 
 /// An `http` block.
 #[derive(Debug)]
@@ -177,6 +155,39 @@ pub struct Opaque {
     pub name: Box<[u8]>,
     /// Where it stands.
     pub origin: Origin,
+    /// When it acts.
+    pub phase: OpaquePhase,
+}
+
+/// When a directive that is not simulated acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpaquePhase {
+    /// From the very first: nothing is known about it, and it is in force for the whole server.
+    ServerRewrite,
+    /// Before or in the rewrite phase of a location: nothing is known about it.
+    Rewrite,
+    /// In preaccess.
+    Preaccess,
+    /// In access, before allow and deny.
+    Access,
+    /// In precontent.
+    Precontent,
+    /// When the header is sent.
+    Filter,
+}
+
+impl OpaquePhase {
+    /// The phase's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            OpaquePhase::ServerRewrite => "server rewrite",
+            OpaquePhase::Rewrite => "rewrite",
+            OpaquePhase::Preaccess => "preaccess",
+            OpaquePhase::Access => "access",
+            OpaquePhase::Precontent => "precontent",
+            OpaquePhase::Filter => "filters",
+        }
+    }
 }
 
 /// Settings of the core module.
@@ -409,6 +420,8 @@ pub struct Location {
     pub locations: Locations,
     /// Its `limit_except`.
     pub limit_except: Option<Box<LimitExcept>>,
+    /// The name ends in a slash and the block itself has a `*_pass`: the URI without the slash is redirected.
+    pub auto_redirect: bool,
 }
 
 /// The forms of a location.
@@ -435,13 +448,4 @@ pub struct LimitExcept {
     pub methods: u32,
     /// The record for all others.
     pub conf: LocConf,
-}
-
-/// Where relative paths of a configuration lie.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prefixes {
-    /// For `root`, `alias`, log files (`-p`).
-    pub prefix: PathBuf,
-    /// For `include`, password files, certificates: the main file's directory.
-    pub conf: PathBuf,
 }

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::Config;
-use super::model::{CoreConf, Handler, LocConf, Location, Server, Setting};
-use super::variables;
+use super::model::{Handler, LimitExcept, LocConf, Location, Server};
+use super::variables::{self, Regex};
 use super::version::Version;
 use crate::fact::{Inquiry, Question};
 use crate::fs::{Disk, Stat};
-use crate::outcome::{Decision, Related};
-use crate::request::{ClientCert, Peer, Request};
-use crate::source::Origin;
+use crate::outcome::{Decision, Outcome, Related};
+use crate::request::{ClientCert, HttpVersion, Peer, Request};
+use crate::source::{Origin, Setting};
 use crate::trace::{self, Trace};
 use crate::world::World;
 
@@ -62,7 +62,7 @@ pub enum Leave {
     /// `r.conf` is a named location: begin again at location rewrite.
     Named,
     /// A back end answers.
-    Upstream,
+    Upstream(Option<Box<Decision>>),
     /// The connection is closed without a byte.
     Closed(Box<Decision>),
     /// A question ends the run.
@@ -103,6 +103,9 @@ pub struct Entity {
     /// Whether ranges are offered (`r->allow_ranges`).
     pub allow_ranges: bool,
 }
+
+/// Changes of the URI and jumps that a request has, plus one (`NGX_HTTP_MAX_URI_CHANGES`).
+pub const MAX_URI_CHANGES: u8 = 11;
 
 /// `Break` with an error status.
 pub fn error<T>(status: u16, decision: Decision) -> Flow<T> {
@@ -208,6 +211,47 @@ impl Connection {
     }
 }
 
+/// An error page in force.
+#[derive(Debug)]
+pub struct Page {
+    /// The `error_page`.
+    pub origin: Option<Origin>,
+    /// The error it stands for.
+    pub original: Box<Decision>,
+    /// The status of that error as it would have been sent.
+    pub status: u16,
+    /// Whether the page changes the status.
+    pub overwrites: bool,
+}
+
+/// The end of a request.
+#[derive(Debug)]
+pub struct Ending {
+    /// How.
+    pub outcome: Outcome,
+    /// Why.
+    pub decision: Option<Box<Decision>>,
+    /// Where a redirect leads.
+    pub location: Option<Vec<u8>>,
+}
+
+impl Ending {
+    /// A back end answers.
+    pub fn upstream(decision: Option<Box<Decision>>) -> Self {
+        Ending { outcome: Outcome::Upstream, decision, location: None }
+    }
+
+    /// The connection is closed.
+    pub fn closed(decision: Box<Decision>) -> Self {
+        Ending { outcome: Outcome::Closed, decision: Some(decision), location: None }
+    }
+
+    /// Not decidable; the inquiry says why.
+    pub fn unknown() -> Self {
+        Ending { outcome: Outcome::Unknown, decision: None, location: None }
+    }
+}
+
 /// The request on its way through the phases.
 pub struct HttpRequest<'a> {
     /// As it came in.
@@ -232,6 +276,8 @@ pub struct HttpRequest<'a> {
     pub args: Vec<u8>,
     /// The target without scheme and host, as received.
     pub unparsed_uri: Vec<u8>,
+    /// The version of the request line.
+    pub version: HttpVersion,
     /// Name from the request line or the Host header, in lower case, without port; empty: none.
     pub host: Option<Vec<u8>>,
     /// Header lines that are kept, in order (names in the client's spelling).
@@ -256,27 +302,53 @@ pub struct HttpRequest<'a> {
     pub err_status: Option<u16>,
     /// An error page was used.
     pub error_page: bool,
-    /// The decision behind the error page in force.
-    pub original: Option<Box<Decision>>,
+    /// The error page in force, and what it stands for.
+    pub page: Option<Page>,
     /// How deep a subrequest this is; 0: the main request.
     pub depth: u8,
     /// What the client showed in the handshake.
     pub client_cert: &'a ClientCert,
-    /// What the access phase remembers under `satisfy any`.
-    pub access_code: Option<u16>,
+    /// What the access phase remembers under `satisfy any`: each refusal and its status.
+    pub refusals: Vec<(u16, Box<Decision>)>,
+    /// The `limit_except` whose record is in force.
+    pub limit_except: Option<&'a LimitExcept>,
+    /// `limit_req` has counted this request.
+    pub limit_req_counted: bool,
+    /// `limit_conn` has counted this request.
+    pub limit_conn_counted: bool,
+    /// `r->add_uri_to_alias`: `try_files` found a file in a location with an alias and a regular expression.
+    pub add_uri_to_alias: bool,
+    /// The rewrite that changed the URI last.
+    pub last_rewrite: Option<Origin>,
+    /// The `try_files` whose test found something: it led to the path in force.
+    pub led_by_try_files: Option<Origin>,
+    /// An index file led to the path in force.
+    pub led_by_index: bool,
+    /// The file that the request was mapped to last.
+    pub file: Option<PathBuf>,
 }
 
 impl<'a> HttpRequest<'a> {
-    /// The core module's settings in force.
-    pub fn core(&self) -> &'a CoreConf {
-        &self.conf.core
+    /// A location is chosen: its record takes over, or the one of its `limit_except`.
+    pub(crate) fn enter(&mut self, location: &'a Location) {
+        self.location = Some(location);
+        self.limit_except = location.limit_except.as_deref().filter(|block| !self.method.is_in(block.methods));
+        self.switch_conf(self.limit_except.map_or(&location.conf, |block| &block.conf));
     }
 
     /// Another record takes over (`ngx_http_update_location_config`): its handler, if it has one, replaces the chosen one.
-    pub fn switch_conf(&mut self, conf: &'a LocConf) {
+    pub(crate) fn switch_conf(&mut self, conf: &'a LocConf) {
         self.conf = conf;
         if let Some(handler) = &conf.handler {
             self.content_handler = Some(handler);
+        }
+    }
+
+    /// Runs a regular expression on the URI; a success sets the captures.
+    pub(crate) fn exec_on_uri(&mut self, regex: &Regex, cx: &mut Cx<'a>) -> Flow<bool> {
+        match regex.exec(&mut self.vars, &self.uri) {
+            Ok(matched) => ControlFlow::Continue(matched),
+            Err(question) => cx.unknown(question),
         }
     }
 
@@ -285,11 +357,60 @@ impl<'a> HttpRequest<'a> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
     }
 
+    /// The block whose record is in force.
+    pub(crate) fn block_origin(&self) -> Origin {
+        self.conf.origin
+    }
+
     /// The blocks that a reader needs besides the directive: location or server.
-    pub fn related(&self) -> Vec<Related> {
+    pub(crate) fn related(&self) -> Vec<Related> {
         match self.location {
             Some(location) => vec![Related { role: "location", origin: location.origin }],
             None => vec![Related { role: "server", origin: self.server.origin }],
+        }
+    }
+
+    /// A subrequest (`ngx_http_subrequest`): a GET of its own that shares the header, the connection and the variables.
+    /// Whoever makes it gives `vars` back.
+    pub(crate) fn subrequest(&mut self, uri: Vec<u8>) -> HttpRequest<'a> {
+        HttpRequest {
+            request: self.request,
+            connection: self.connection.clone(),
+            server: self.server,
+            location: None,
+            conf: &self.server.conf,
+            content_handler: None,
+            method: Method::GET,
+            method_name: b"GET",
+            uri,
+            args: Vec::new(),
+            unparsed_uri: self.unparsed_uri.clone(),
+            version: self.version,
+            host: self.host.clone(),
+            headers: self.headers.clone(),
+            content_length: self.content_length,
+            internal: true,
+            uri_changed: false,
+            uri_changes: MAX_URI_CHANGES,
+            valid_location: true,
+            quoted_uri: false,
+            plus_in_uri: false,
+            vars: self.vars.lend(),
+            err_status: None,
+            error_page: false,
+            page: None,
+            depth: self.depth + 1,
+            client_cert: self.client_cert,
+            refusals: Vec::new(),
+            limit_except: None,
+            // Limits count the main request.
+            limit_req_counted: true,
+            limit_conn_counted: true,
+            add_uri_to_alias: false,
+            last_rewrite: None,
+            led_by_try_files: None,
+            led_by_index: false,
+            file: None,
         }
     }
 }

@@ -1,0 +1,116 @@
+//! `ngx_http_autoindex_module` and `ngx_http_random_index_module`: both open the directory.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use super::super::mapping::{map_bytes, path_from};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::content::{PHASE, failed, is_missing, path_decision, reads};
+use crate::cause::Cause;
+use crate::cause::nginx as causes;
+use crate::fact::Fact;
+use crate::fs::{Errno, FileKind, Follow};
+use crate::outcome::Decision;
+use crate::source::Origin;
+use crate::trace::nginx::Event;
+
+/// `autoindex on`, for GET and HEAD.
+pub(super) fn autoindex<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    if !r.uri.ends_with(b"/") || !reads(r) || !r.conf.content.autoindex.value {
+        return ControlFlow::Continue(());
+    }
+    if r.conf.content.autoindex_jsonp.value
+        && let Some(callback) = argument(&r.args, b"callback")
+        && !is_callback(callback)
+    {
+        let decision = Decision::new(causes::AUTOINDEX_CALLBACK).by(r.conf.content.autoindex_jsonp.origin);
+        return error(400, decision.with(r.related()));
+    }
+    // The last byte is dropped, which is the slash unless an alias in a location given by a regular expression lacks it.
+    let mut path = map_bytes(r, cx)?;
+    path.pop();
+    let path = path_from(if path.is_empty() { b"/".to_vec() } else { path });
+    let causes = (causes::AUTOINDEX_PERMISSION, causes::AUTOINDEX_ERROR);
+    open_directory(&path, causes, r.conf.content.autoindex.origin, r, cx)?;
+    r.file = Some(path);
+    let sent = Sent { status: 200, location: None, decision: None, entity: Entity::default() };
+    ControlFlow::Break(Leave::Sent(sent))
+}
+
+/// `random_index on`: any regular file that is not hidden; the next handler where there is none.
+pub(super) fn random_index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    let setting = &r.conf.content.random_index;
+    let answers = r.method.is_in(Method::GET.0 | Method::HEAD.0 | Method::POST.0);
+    if !r.uri.ends_with(b"/") || !answers || !setting.value {
+        return ControlFlow::Continue(());
+    }
+    let mut path = map_bytes(r, cx)?;
+    path.pop();
+    let directory = path_from(if path.is_empty() { b"/".to_vec() } else { path });
+    let causes = (causes::RANDOM_INDEX_PERMISSION, causes::RANDOM_INDEX_ERROR);
+    let names = match open_directory(&directory, causes, setting.origin, r, cx)? {
+        Fact::Known(names) => names,
+        Fact::Unknown(question) => return cx.unknown(question),
+    };
+    let is_file = |name: &[u8]| {
+        let path = directory.join(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr);
+        matches!(cx.disk.stat(&path, Follow::No), Ok(stat) if stat.kind == FileKind::Regular)
+    };
+    let files: Vec<Vec<u8>> = names.into_iter().filter(|name| !name.starts_with(b".") && is_file(name)).collect();
+    let Some(first) = files.first() else { return ControlFlow::Continue(()) };
+    let mut chosen = first;
+    if files.len() > 1 {
+        let alternatives: Vec<String> =
+            files.iter().map(|name| format!("`{}` is drawn by random_index", String::from_utf8_lossy(name))).collect();
+        let subject = crate::fact::Subject::Other(format!("the file that random_index draws from {}", directory.display()));
+        let question = crate::fact::Question::at(subject, setting.origin);
+        let words: Vec<&str> = alternatives.iter().map(String::as_str).collect();
+        chosen = &files[cx.inquiry.choose(question, &words)];
+    }
+    let uri = [&r.uri, &**chosen].concat();
+    let args = r.args.clone();
+    r.internal_redirect(cx, uri, args, setting.origin)
+}
+
+/// opendir(3) as the worker.
+fn open_directory(
+    path: &Path,
+    (permission, other): (&'static Cause, &'static Cause),
+    origin: Option<Origin>,
+    r: &HttpRequest,
+    cx: &mut Cx,
+) -> Flow<Fact<Vec<Vec<u8>>>> {
+    let result = cx.disk.open_dir(path);
+    let errno = result.as_ref().err().map(|denied| denied.errno);
+    cx.push(PHASE, origin, || Event::Open { path: path.to_path_buf(), errno });
+    let denied = match result {
+        Ok(names) => return ControlFlow::Continue(names),
+        Err(denied) => denied,
+    };
+    let (status, cause) = match denied.errno {
+        Errno::Eacces => (403, permission),
+        errno if is_missing(errno) => (404, other),
+        _ => (500, other),
+    };
+    let mut decision = path_decision(cause, Some(&denied), r);
+    decision.log = failed("opendir", path, denied.errno);
+    if let Some(origin) = origin {
+        decision.related.push(crate::outcome::Related { role: "listing", origin });
+    }
+    error(status, decision)
+}
+
+/// `$arg_NAME` of a query, undecoded (`ngx_http_arg`).
+fn argument<'q>(args: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
+    args.split(|&byte| byte == b'&').find_map(|pair| {
+        let (key, value) = pair.split_at_checked(name.len())?;
+        (key.eq_ignore_ascii_case(name)).then(|| value.strip_prefix(b"=")).flatten()
+    })
+}
+
+/// `ngx_http_autoindex_jsonp_callback`: at most 128 bytes of a JavaScript name, after decoding.
+fn is_callback(text: &[u8]) -> bool {
+    let decoded: Vec<u8> = percent_encoding::percent_decode(text).collect();
+    let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    !decoded.is_empty() && decoded.len() <= 128 && decoded.iter().all(is_name_byte)
+}

@@ -1,0 +1,150 @@
+//! Handlers that take a request whole: back ends, and the small stock ones.
+
+use std::ops::ControlFlow;
+
+use super::super::model::{Handler, PassKind};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
+use super::content::{Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links};
+use super::statics::send;
+use crate::cause::nginx as causes;
+use crate::fact::{Question, Subject};
+use crate::fs::{Errno, FileKind};
+use crate::outcome::Decision;
+use crate::source::{Origin, Setting};
+use crate::trace::nginx::Event;
+
+/// Continues where the handler declines and the stock handlers get their turn.
+pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    let origin = handler.origin;
+    cx.push(PHASE, origin, || Event::Handler);
+    match &handler.value {
+        Handler::Pass(kind, url) => {
+            if *kind == PassKind::Memcached && !reads(r) {
+                return method(origin, r);
+            }
+            if url.as_literal().is_none() {
+                let url = url.evaluate(r, cx)?;
+                back_end(*kind, &url, origin, r, cx)?;
+            }
+            intercepted(*kind, origin, r, cx)?;
+            ControlFlow::Break(Leave::Upstream(Some(Box::new(Decision::new(causes::UPSTREAM).by(origin)))))
+        }
+        Handler::StubStatus | Handler::EmptyGif => {
+            if !reads(r) {
+                return method(origin, r);
+            }
+            ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity: Entity::default() }))
+        }
+        Handler::Flv | Handler::Mp4 => media(matches!(handler.value, Handler::Mp4), origin, r, cx),
+        Handler::Opaque(name) => {
+            let name = String::from_utf8_lossy(name).into_owned();
+            cx.unknown(Question::at(Subject::Opaque(name), origin))
+        }
+    }
+}
+
+fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {
+    error(405, Decision::new(causes::HANDLER_METHOD).by(origin).with(r.related()))
+}
+
+/// A back end whose address is computed: what can be told without asking it.
+fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
+    let starts = |scheme: &[u8]| url.get(..scheme.len()).is_some_and(|front| front.eq_ignore_ascii_case(scheme));
+    let invalid = || Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
+    let schemes: &[&[u8]] = match kind {
+        PassKind::Proxy => &[b"http://", b"https://"],
+        PassKind::Grpc if starts(b"grpc://") || starts(b"grpcs://") => &[b"grpc://", b"grpcs://"],
+        PassKind::Uwsgi if starts(b"uwsgi://") || starts(b"suwsgi://") => &[b"uwsgi://", b"suwsgi://"],
+        _ => &[b""],
+    };
+    let Some(scheme) = schemes.iter().find(|scheme| starts(scheme)) else { return error(500, invalid()) };
+    let rest = &url[scheme.len()..];
+    if rest.starts_with(b"unix:") {
+        return ControlFlow::Continue(());
+    }
+    let authority = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len())];
+    if authority.is_empty() {
+        return error(500, invalid());
+    }
+    if authority.starts_with(b"[") {
+        return ControlFlow::Continue(());
+    }
+    let name = &authority[..memchr::memchr(b':', authority).unwrap_or(authority.len())];
+    let is_address = std::str::from_utf8(name).is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok());
+    let groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
+    let is_group = || groups.into_iter().any(|group| group.value.eq_ignore_ascii_case(name));
+    if is_address || r.conf.core.resolver.value || is_group() {
+        return ControlFlow::Continue(());
+    }
+    let has_port = name.len() < authority.len() || matches!(kind, PassKind::Proxy | PassKind::Grpc);
+    if !has_port {
+        return error(500, invalid());
+    }
+    let mut decision = Decision::new(causes::UPSTREAM_NO_RESOLVER).by(origin).with(r.related());
+    decision.log = Some(format!("no resolver defined to resolve {}", String::from_utf8_lossy(name)));
+    error(502, decision)
+}
+
+/// `*_intercept_errors on`: an error of the back end that an `error_page` catches is answered by nginx after all.
+fn intercepted<'a>(kind: PassKind, origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
+    let setting = &r.conf.content.intercept_errors[kind as usize];
+    let pages = &r.conf.core.error_pages;
+    if !setting.value || pages.is_empty() || r.error_page {
+        return ControlFlow::Continue(());
+    }
+    let mut caught: Vec<u16> = pages.iter().map(|page| page.value.status).filter(|status| *status >= 300).collect();
+    caught.sort_unstable();
+    caught.dedup();
+    let mut alternatives = vec!["the back end answers with a status that no error_page catches".to_owned()];
+    alternatives.extend(caught.iter().map(|status| format!("the back end answers {status}")));
+    let words: Vec<&str> = alternatives.iter().map(String::as_str).collect();
+    let question = Question::at(Subject::Upstream("the status of the back end".to_owned()), setting.origin.or(origin));
+    match cx.inquiry.choose(question, &words) {
+        0 => ControlFlow::Continue(()),
+        chosen => error(caught[chosen - 1], Decision::new(causes::UPSTREAM).by(origin).with(r.related())),
+    }
+}
+
+/// `flv` and `mp4`: files under a handler of their own.
+fn media<'a>(mp4: bool, origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    if !reads(r) {
+        return method(origin, r);
+    }
+    if r.uri.ends_with(b"/") {
+        return ControlFlow::Continue(());
+    }
+    let path = mapped(r, cx)?;
+    match open(&path, r, cx)? {
+        Found::Stat(stat) if stat.kind == FileKind::Regular => {
+            if mp4 && asks_for_part(&r.args) {
+                let text = format!("whether {} is an MP4 file that can be cut", path.display());
+                let question = Question::at(Subject::Other(text), origin);
+                if cx.inquiry.choose(question, &["it is an MP4 file that can be cut", "it cannot be read as MP4"]) == 1 {
+                    return error(500, Decision::new(causes::OPEN_ERROR).by(origin).with(r.related()));
+                }
+            }
+            send(&path, stat)
+        }
+        Found::Stat(_) => ControlFlow::Continue(()),
+        Found::Denied(denied) => {
+            let (status, cause) = match denied.errno {
+                errno if is_missing(errno) => (404, causes::NOT_FOUND),
+                Errno::Eacces | Errno::Eloop => (403, causes::MEDIA_PERMISSION),
+                _ => (500, causes::OPEN_ERROR),
+            };
+            let mut decision = path_decision(cause, Some(&denied), r);
+            if denied.errno == Errno::Eloop {
+                decision = blame_symlinks(decision, r);
+            }
+            decision.log = failed(if restricts_links(r) { "openat" } else { "open" }, &path, denied.errno);
+            error(status, decision)
+        }
+    }
+}
+
+fn asks_for_part(args: &[u8]) -> bool {
+    args.split(|&byte| byte == b'&').any(|pair| {
+        let key = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
+        key.eq_ignore_ascii_case(b"start") || key.eq_ignore_ascii_case(b"end")
+    })
+}
