@@ -1,11 +1,26 @@
 //! nginx: load, evaluate, explain.
 
+pub mod base64;
 pub mod build;
+pub mod complex;
 pub mod directives;
 pub mod explain;
+pub mod filters;
 pub mod include;
+pub mod inet;
 pub mod lex;
+pub mod listen;
+pub mod location;
+pub mod mapping;
+pub mod model;
 pub mod parse;
+pub mod phases;
+pub mod realip;
+pub mod request;
+pub mod script;
+pub mod tables;
+pub mod uri;
+pub mod variables;
 pub mod version;
 
 use crate::fs::Filesystem;
@@ -19,6 +34,12 @@ use crate::world::World;
 /// A loaded configuration.
 #[derive(Debug, Default)]
 pub struct Config {
+    /// The `http` block.
+    pub http: Option<model::Http>,
+    /// What relative paths of `root`, `alias` and the like are below (`-p`).
+    pub prefix: Box<[u8]>,
+    /// What relative paths of password files and the like are below: the main file's directory.
+    pub conf_prefix: Box<[u8]>,
     /// The text of every file read.
     pub sources: SourceMap,
     /// Every problem, in the order in which the server meets them.

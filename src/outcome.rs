@@ -80,6 +80,13 @@ impl Decision {
         }
     }
 
+    /// The same decision with these places beside it.
+    #[must_use]
+    pub fn with(mut self, related: Vec<Related>) -> Self {
+        self.related.extend(related);
+        self
+    }
+
     /// The same decision by this directive.
     #[must_use]
     pub fn by(mut self, directive: Option<Origin>) -> Self {

@@ -394,7 +394,8 @@ mod tests {
 
     fn parse(text: &str) -> Result<Vec<Socket>, BadListen> {
         let origin = Origin { span: Span::new(FileId(0), 0, 0), via: None };
-        Listen::parse(&[text.as_bytes()], origin).map(|listens| listens.into_iter().map(|listen| listen.socket).collect())
+        Listen::parse(&[text.as_bytes()], origin)
+            .map(|listens| listens.into_iter().map(|listen| listen.socket).collect())
     }
 
     fn ip(text: &str) -> Socket {

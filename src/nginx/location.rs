@@ -89,7 +89,8 @@ impl Locations {
                     &mut entries[last]
                 }
             };
-            let slot = if matches!(location.kind, LocationKind::Exact) { &mut entry.exact } else { &mut entry.inclusive };
+            let slot =
+                if matches!(location.kind, LocationKind::Exact) { &mut entry.exact } else { &mut entry.inclusive };
             slot.get_or_insert(index);
         }
         if server < Version::new(1, 23, 4) {

@@ -20,6 +20,8 @@ use crate::world::World;
 pub struct Cx<'a> {
     /// The configuration.
     pub config: &'a Config,
+    /// The variables of the configuration.
+    pub variables: &'a variables::Table,
     /// The inputs of the run.
     pub world: &'a World<'a>,
     /// Where questions are asked.
@@ -355,6 +357,12 @@ impl<'a> HttpRequest<'a> {
     /// The first header line with this name, compared without case.
     pub fn header(&self, name: &[u8]) -> Option<&'a [u8]> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|&(_, value)| value)
+    }
+
+    /// Every header line with this name, compared without case, in order.
+    pub fn lines(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        let named = self.headers.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name));
+        named.map(|&(_, value)| value)
     }
 
     /// The block whose record is in force.

@@ -450,10 +450,7 @@ mod tests {
         assert!(line("FOO-BAR_", "/").is_ok());
         let version = HttpVersion { major: 2, minor: 0 };
         assert_eq!(parse_request_line(b"GET", b"/", version, Version::NEWEST), Err(LineError::Version));
-        assert_eq!(
-            parse_request_line(b"POST", b"/", HttpVersion::HTTP_09, Version::NEWEST),
-            Err(LineError::Method09)
-        );
+        assert_eq!(parse_request_line(b"POST", b"/", HttpVersion::HTTP_09, Version::NEWEST), Err(LineError::Method09));
     }
 
     #[test]

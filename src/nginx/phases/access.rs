@@ -103,7 +103,7 @@ fn access_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Handled>
     if !deny {
         return ControlFlow::Continue(Handled::Ok);
     }
-    let in_limit_except = r.limit_except();
+    let in_limit_except = r.limit_except;
     let cause = if in_limit_except.is_some() { causes::ACCESS_DENY_LIMIT_EXCEPT } else { causes::ACCESS_DENY };
     let mut decision = Decision::new(cause).by(origin).with(r.related());
     if let Some(block) = in_limit_except {

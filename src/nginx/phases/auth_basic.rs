@@ -26,7 +26,7 @@ pub(crate) fn credentials(header: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     if !scheme.eq_ignore_ascii_case(b"Basic ") {
         return None;
     }
-    let mut text = base64::decode(rest.trim_ascii_start())?;
+    let mut text = base64::decode(rest.trim_ascii_start(), base64::Alphabet::Standard)?;
     let colon = memchr::memchr(b':', &text).filter(|&colon| colon > 0)?;
     let password = text.split_off(colon + 1);
     text.pop();
@@ -53,7 +53,15 @@ pub(super) fn auth_basic_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -
         Ok(Fact::Known(bytes)) => bytes,
         Ok(Fact::Unknown(question)) => return content_unknown(question, r, cx, unauthorized, user, path),
         Err((Errno::Enoent, _)) => {
-            return refuse(r, cx, 403, causes::AUTH_BASIC_FILE_MISSING, user, AuthBasic::File(Errno::Enoent), Some(path));
+            return refuse(
+                r,
+                cx,
+                403,
+                causes::AUTH_BASIC_FILE_MISSING,
+                user,
+                AuthBasic::File(Errno::Enoent),
+                Some(path),
+            );
         }
         Err((errno, inode)) => {
             let decision = decide(r, cx, causes::AUTH_BASIC_FILE_ERROR, user, AuthBasic::File(errno), Some(inode));
@@ -66,7 +74,6 @@ pub(super) fn auth_basic_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -
     let verdict = match verify_nginx(&password, hash) {
         Verdict::Match => AuthBasic::Match,
         Verdict::Mismatch => AuthBasic::Mismatch,
-        Verdict::Invalid => AuthBasic::BadHash,
         Verdict::Unverifiable => ask_password(r, cx, user.as_deref().unwrap_or_default()),
     };
     match verdict {
@@ -102,7 +109,8 @@ fn find_user<'f>(file: &'f [u8], user: &[u8]) -> Option<&'f [u8]> {
 fn ask_password(r: &HttpRequest, cx: &Cx, user: &[u8]) -> AuthBasic {
     let user = String::from_utf8_lossy(user).into_owned();
     let question = Question::at(Subject::Password(user.clone()), r.conf.auth.user_file.origin);
-    let (fits, fails) = (format!("the password fits the hash of `{user}`"), format!("the password of `{user}` is wrong"));
+    let (fits, fails) =
+        (format!("the password fits the hash of `{user}`"), format!("the password of `{user}` is wrong"));
     if cx.inquiry.choose(question, &[&fits, &fails]) == 0 { AuthBasic::Match } else { AuthBasic::Mismatch }
 }
 
@@ -116,7 +124,8 @@ fn content_unknown<'a>(
     path: PathBuf,
 ) -> Flow<Handled> {
     let shown = path.display();
-    let (good, bad) = (format!("{shown} holds this user and password"), format!("{shown} does not hold this user and password"));
+    let (good, bad) =
+        (format!("{shown} holds this user and password"), format!("{shown} does not hold this user and password"));
     if cx.inquiry.choose(question, &[&good, &bad]) == 0 {
         return ControlFlow::Continue(Handled::Ok);
     }

@@ -62,7 +62,8 @@ pub(super) fn random_index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow
     if files.len() > 1 {
         let alternatives: Vec<String> =
             files.iter().map(|name| format!("`{}` is drawn by random_index", String::from_utf8_lossy(name))).collect();
-        let subject = crate::fact::Subject::Other(format!("the file that random_index draws from {}", directory.display()));
+        let subject =
+            crate::fact::Subject::Other(format!("the file that random_index draws from {}", directory.display()));
         let question = crate::fact::Question::at(subject, setting.origin);
         let words: Vec<&str> = alternatives.iter().map(String::as_str).collect();
         chosen = &files[cx.inquiry.choose(question, &words)];

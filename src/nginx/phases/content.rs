@@ -53,7 +53,7 @@ fn nobody<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Infallible> {
 }
 
 /// What a look at a path gives.
-pub(super) enum Found {
+pub(in crate::nginx) enum Found {
     /// It is there.
     Stat(Stat),
     /// The call failed.
@@ -82,7 +82,7 @@ fn symlink_policy<'a>(path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> 
 }
 
 /// `ngx_open_cached_file` with `test_only`: stat(2), or opening for reading where links are restricted.
-pub(super) fn lookup<'a>(path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Found> {
+pub(in crate::nginx) fn lookup<'a>(path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Found> {
     let result = match symlink_policy(path, r, cx)? {
         None => cx.disk.stat(path, Follow::Yes),
         Some((policy, from)) => cx.disk.open_no_symlinks(path, policy, from),

@@ -51,7 +51,7 @@ fn file_error(denied: &Denied, not_found: u16, operation: &str, path: &Path, r: 
 }
 
 fn has_body(r: &HttpRequest) -> bool {
-    r.content_length.is_some_and(|length| length > 0) || r.chunked
+    r.content_length.is_some_and(|length| length > 0)
 }
 
 /// Whether the worker may add to or take from the directory that holds `path`; the directory itself where it may not.
@@ -274,7 +274,8 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     r.uri = uri;
     let target = without_slash(&mapped_target?);
     if cx.version >= Version::new(1, 31, 0) && is_same_or_inside(&without_slash(&source), &target, target_slash) {
-        let mut decision = Decision::new(causes::DAV_SAME_RESOURCE).by(r.conf.content.dav_methods.origin).with(r.related());
+        let mut decision =
+            Decision::new(causes::DAV_SAME_RESOURCE).by(r.conf.content.dav_methods.origin).with(r.related());
         decision.path = Some(target);
         return error(403, decision);
     }

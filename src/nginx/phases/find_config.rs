@@ -26,7 +26,7 @@ pub(super) fn find_config<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         Some(location) => r.enter(location),
         None => r.switch_conf(&r.server.conf),
     }
-    if let Some(block) = r.limit_except() {
+    if let Some(block) = r.limit_except {
         cx.push(PHASE, Some(block.origin), || Event::LimitExcept { method: r.method_name.to_vec() });
     }
     let limit = &r.conf.core.client_max_body_size;

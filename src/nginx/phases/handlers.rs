@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::super::model::{Handler, PassKind};
 use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
-use super::content::{Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links};
+use super::content::{
+    Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
+};
 use super::statics::send;
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
@@ -33,7 +35,12 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
             if !reads(r) {
                 return method(origin, r);
             }
-            ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity: Entity::default() }))
+            ControlFlow::Break(Leave::Sent(Sent {
+                status: 200,
+                location: None,
+                decision: None,
+                entity: Entity::default(),
+            }))
         }
         Handler::Flv | Handler::Mp4 => media(matches!(handler.value, Handler::Mp4), origin, r, cx),
         Handler::Opaque(name) => {
@@ -119,7 +126,8 @@ fn media<'a>(mp4: bool, origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &mu
             if mp4 && asks_for_part(&r.args) {
                 let text = format!("whether {} is an MP4 file that can be cut", path.display());
                 let question = Question::at(Subject::Other(text), origin);
-                if cx.inquiry.choose(question, &["it is an MP4 file that can be cut", "it cannot be read as MP4"]) == 1 {
+                if cx.inquiry.choose(question, &["it is an MP4 file that can be cut", "it cannot be read as MP4"]) == 1
+                {
                     return error(500, Decision::new(causes::OPEN_ERROR).by(origin).with(r.related()));
                 }
             }

@@ -23,12 +23,21 @@ pub(super) fn preaccess<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let Some(http) = http else { return ControlFlow::Continue(()) };
     let limits = &r.conf.limits;
     if !r.limit_req_counted && !limits.req.is_empty() {
-        let rule = Limits { used: &limits.req, zones: &http.limit_req_zones, status: &limits.req_status, cause: causes::LIMIT_REQ };
+        let rule = Limits {
+            used: &limits.req,
+            zones: &http.limit_req_zones,
+            status: &limits.req_status,
+            cause: causes::LIMIT_REQ,
+        };
         r.limit_req_counted = rule.apply(limits.req_dry_run.value, r, cx)?;
     }
     if !r.limit_conn_counted && !limits.conn.is_empty() {
-        let rule =
-            Limits { used: &limits.conn, zones: &http.limit_conn_zones, status: &limits.conn_status, cause: causes::LIMIT_CONN };
+        let rule = Limits {
+            used: &limits.conn,
+            zones: &http.limit_conn_zones,
+            status: &limits.conn_status,
+            cause: causes::LIMIT_CONN,
+        };
         r.limit_conn_counted = rule.apply(limits.conn_dry_run.value, r, cx)?;
     }
     ControlFlow::Continue(())

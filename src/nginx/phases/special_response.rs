@@ -79,7 +79,12 @@ fn error_page<'a>(
     r.err_status = Some(status);
     let mut decision = Decision::new(causes::ERROR_PAGE_REDIRECT).by(setting.origin);
     decision.inner = r.page.take().map(|page| page.original);
-    let sent = Sent { status, location: Some(uri.into_owned()), decision: Some(Box::new(decision)), entity: Entity::default() };
+    let sent = Sent {
+        status,
+        location: Some(uri.into_owned()),
+        decision: Some(Box::new(decision)),
+        entity: Entity::default(),
+    };
     ControlFlow::Break(Leave::Sent(sent))
 }
 
@@ -132,7 +137,8 @@ fn page_decision(page: Page, status: u16, of_page: Option<Box<Decision>>) -> Box
     let is_tls = [causes::PLAIN_ON_TLS_PORT, causes::CLIENT_CERTIFICATE_BAD, causes::CLIENT_CERTIFICATE_MISSING]
         .iter()
         .any(|cause| std::ptr::eq(*cause, page.original.cause));
-    let mut decision = Decision::new(if is_tls { causes::SSL_ERROR_PAGE } else { causes::ERROR_PAGE_STATUS }).by(page.origin);
+    let mut decision =
+        Decision::new(if is_tls { causes::SSL_ERROR_PAGE } else { causes::ERROR_PAGE_STATUS }).by(page.origin);
     decision.log = page.original.log.clone();
     decision.inner = Some(page.original);
     Box::new(decision)

@@ -6,7 +6,9 @@ use std::path::Path;
 use super::super::mapping::{map_bytes, path_from};
 use super::super::model::GzipStatic;
 use super::super::request::{Cx, Entity, Failure, Flow, HttpRequest, Leave, Method, Sent, error};
-use super::content::{Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links};
+use super::content::{
+    Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
+};
 use crate::cause::nginx as causes;
 use crate::fs::{Denied, Errno, FileKind, Stat};
 use crate::outcome::Decision;

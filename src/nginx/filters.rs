@@ -1,0 +1,166 @@
+//! The header filters that turn a 200 into another status: conditional requests, then ranges.
+//!
+//! They see the main request's real 200 only; an error page keeps its status. A `return 200 "text"` passes through
+//! here too: it has no Last-Modified, so `If-Unmodified-Since` makes it a 412.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::request::{Cx, Entity, Flow, HttpRequest, Sent, error};
+use super::variables::Table;
+use crate::cause;
+use crate::fact::{Question, Subject};
+use crate::outcome::Decision;
+use crate::pattern::{Options, Pattern};
+use crate::source::{Origin, Setting};
+
+mod http_time;
+mod not_modified;
+mod range;
+
+/// What the filters of a block are set to.
+#[derive(Clone, Debug)]
+pub struct Filters {
+    /// `if_modified_since`.
+    pub if_modified_since: Setting<IfModifiedSince>,
+    /// `etag`.
+    pub etag: Setting<bool>,
+    /// `max_ranges`; `None`: as many as the client likes.
+    pub max_ranges: Setting<Option<u64>>,
+    /// A filter in force that rewrites the body: no ranges, and no Last-Modified unless kept.
+    pub rewrites_body: Option<Setting<Rewrite>>,
+    /// `fastcgi_index`.
+    pub fastcgi_index: Box<[u8]>,
+    /// `fastcgi_split_path_info`.
+    pub fastcgi_split_path_info: Option<Arc<Pattern>>,
+}
+
+/// `if_modified_since`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfModifiedSince {
+    /// The header is not looked at.
+    Off,
+    /// The same time.
+    Exact,
+    /// The same or a later one.
+    Before,
+}
+
+/// A filter that rewrites the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// `ssi`.
+    Ssi,
+    /// `sub_filter`.
+    Sub,
+    /// `add_before_body`, `add_after_body`.
+    Addition,
+}
+
+impl Default for Filters {
+    fn default() -> Self {
+        Filters {
+            if_modified_since: Setting::default_value(IfModifiedSince::Exact),
+            etag: Setting::default_value(true),
+            max_ranges: Setting::default_value(None),
+            rewrites_body: None,
+            fastcgi_index: Box::default(),
+            fastcgi_split_path_info: None,
+        }
+    }
+}
+
+impl Filters {
+    /// The directives that [`set`](Self::set) knows.
+    pub const DIRECTIVES: &[&str] = &[
+        "if_modified_since",
+        "etag",
+        "max_ranges",
+        "ssi",
+        "sub_filter",
+        "add_before_body",
+        "add_after_body",
+        "fastcgi_index",
+        "fastcgi_split_path_info",
+    ];
+
+    /// Takes a directive.
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, _first_here: bool, _table: &mut Table) {
+        let Some(&first) = args.first() else { return };
+        let on = first.eq_ignore_ascii_case(b"on");
+        let rewrite = |what| Some(Setting::new(what, origin));
+        match name {
+            b"if_modified_since" => {
+                let how = match &*first.to_ascii_lowercase() {
+                    b"off" => IfModifiedSince::Off,
+                    b"before" => IfModifiedSince::Before,
+                    _ => IfModifiedSince::Exact,
+                };
+                self.if_modified_since = Setting::new(how, origin);
+            }
+            b"etag" => self.etag = Setting::new(on, origin),
+            b"max_ranges" => {
+                let most = super::inet::atoi(first).and_then(|most| u64::try_from(most).ok());
+                self.max_ranges = Setting::new(most, origin);
+            }
+            b"ssi" if on => self.rewrites_body = rewrite(Rewrite::Ssi),
+            b"sub_filter" => self.rewrites_body = rewrite(Rewrite::Sub),
+            b"add_before_body" | b"add_after_body" if !first.is_empty() => {
+                self.rewrites_body = rewrite(Rewrite::Addition);
+            }
+            b"fastcgi_index" => self.fastcgi_index = first.into(),
+            b"fastcgi_split_path_info" => {
+                self.fastcgi_split_path_info = Pattern::new(first, Options::nginx(false)).ok().map(Arc::new);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Passes a response through the filters: 304 and 206 come back as it, 412 and 416 as an error.
+pub fn header_filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, sent: Sent) -> Flow<Sent> {
+    if sent.status != 200 || r.depth > 0 || r.err_status.is_some() {
+        return Flow::Continue(sent);
+    }
+    let sent = not_modified::filter(r, cx, sent)?;
+    range::filter(r, cx, sent)
+}
+
+/// The modification time that the response is sent with; `None`: it has none.
+fn last_modified(entity: &Entity, cx: &mut Cx) -> Flow<Option<i64>> {
+    match &entity.file {
+        None => Flow::Continue(None),
+        Some((_, stat)) if stat.mtime.is_some() => Flow::Continue(stat.mtime),
+        Some((path, _)) => unknown(path, cx),
+    }
+}
+
+/// The length that the response is sent with; `None`: none is announced.
+fn content_length(entity: &Entity, cx: &mut Cx) -> Flow<Option<u64>> {
+    match &entity.file {
+        None => Flow::Continue(entity.length),
+        Some((_, stat)) if stat.size.is_some() => Flow::Continue(stat.size),
+        Some((path, _)) => unknown(path, cx),
+    }
+}
+
+/// The entity tag (`ngx_http_set_etag`): modification time and size in hexadecimal.
+fn etag(r: &HttpRequest, entity: &Entity, cx: &mut Cx) -> Flow<Option<Vec<u8>>> {
+    if !r.conf.filters.etag.value {
+        return Flow::Continue(None);
+    }
+    let (Some(mtime), Some(size)) = (last_modified(entity, cx)?, content_length(entity, cx)?) else {
+        return Flow::Continue(None);
+    };
+    Flow::Continue(Some(format!("\"{mtime:x}-{size:x}\"").into_bytes()))
+}
+
+fn unknown<T>(path: &Path, cx: &mut Cx) -> Flow<T> {
+    cx.unknown(Question::new(Subject::Time(path.to_path_buf())))
+}
+
+/// A filter refuses the response.
+fn refuse<T>(status: u16) -> Flow<T> {
+    let cause = if status == 412 { &cause::nginx::PRECONDITION_FAILED } else { &cause::nginx::RANGE_NOT_SATISFIABLE };
+    error(status, Decision::new(cause))
+}
