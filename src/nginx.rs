@@ -1,4 +1,7 @@
 //! nginx: load, evaluate, explain.
+//!
+//! [`load`] reads the files, checks them as `nginx -t` does and builds the model; [`evaluate`] takes one request through
+//! [`phases`], in nginx's own order.
 
 pub mod base64;
 pub mod build;
@@ -12,54 +15,169 @@ pub mod lex;
 pub mod listen;
 pub mod location;
 pub mod mapping;
+mod merge;
 pub mod model;
 pub mod parse;
 pub mod phases;
 pub mod realip;
+mod receive;
 pub mod request;
 pub mod script;
+mod settings;
 pub mod tables;
 pub mod uri;
 pub mod variables;
 pub mod version;
 
-use crate::fs::Filesystem;
-use crate::outcome::{Outcome, Run, Seen};
-use crate::problem::Problem;
-use crate::request::Request;
+use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
+
+use self::build::Build;
+use self::include::Loaded;
+use self::model::Http;
+use self::request::{Cx, Ending, HttpRequest, Leave};
+use self::version::Version;
+use crate::cause::nginx as causes;
+use crate::fact::{Fact, Inquiry};
+use crate::fs::{Disk, Filesystem, Identity};
+use crate::identity::Accounts;
+use crate::outcome::{Decision, Outcome, Run, Seen};
+use crate::problem::{Problem, first_refusal};
+use crate::request::{Peer, Request};
 use crate::server::LoadOptions;
 use crate::source::SourceMap;
+use crate::trace::Trace;
 use crate::world::World;
 
 /// A loaded configuration.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Config {
-    /// The `http` block.
-    pub http: Option<model::Http>,
-    /// What relative paths of `root`, `alias` and the like are below (`-p`).
-    pub prefix: Box<[u8]>,
-    /// What relative paths of password files and the like are below: the main file's directory.
-    pub conf_prefix: Box<[u8]>,
     /// The text of every file read.
     pub sources: SourceMap,
     /// Every problem, in the order in which the server meets them.
     pub problems: Vec<Problem>,
+    /// The `http` block; `None`: there is none, and nothing is listened on.
+    pub http: Option<Http>,
+    /// The build that is followed.
+    pub build: Build,
+    /// Who the workers are.
+    pub worker: Fact<Identity>,
+    /// The directory of relative `root`s, `alias`es and log files (`-p`).
+    pub prefix: Box<[u8]>,
+    /// The directory of relative password files: the main file's.
+    pub conf_prefix: Box<[u8]>,
+    /// Remarks about how the options were taken.
+    pub notes: Vec<String>,
 }
 
+/// Debian's prefix.
+const PREFIX: &[u8] = b"/usr/share/nginx";
+
 /// Reads the main file and everything it includes.
-pub fn load(_options: &LoadOptions, _fs: &dyn Filesystem) -> Config {
-    Config::default()
+pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
+    let loaded = include::load(&options.config, fs);
+    let (build, notes) = Build::resolve(options);
+    let problems = Vec::new();
+    let prefix = options.prefix.as_deref().map_or(PREFIX, |prefix| prefix.as_os_str().as_bytes());
+    let conf_prefix: Box<[u8]> = loaded.conf_prefix.as_os_str().as_bytes().into();
+    let main =
+        |name: &[u8]| loaded.main_directives().find(|placed| placed.directive.name.value(&loaded.sources) == name);
+    let http = main(b"http").map(|block| merge::http(block, &loaded, build.version, prefix, &conf_prefix));
+    let user = main(b"user");
+    let words: Vec<String> = user
+        .iter()
+        .flat_map(|placed| &placed.directive.args)
+        .map(|word| String::from_utf8_lossy(word.value(&loaded.sources)).into_owned())
+        .collect();
+    let accounts = Accounts::read(fs);
+    let worker = match &*words {
+        [] => Fact::Known(accounts.nobody()),
+        [user, group @ ..] => accounts.nginx(user, group.first().map(String::as_str)),
+    };
+    let Loaded { sources, .. } = loaded;
+    Config { sources, problems, http, build, worker, prefix: prefix.into(), conf_prefix, notes }
 }
 
 /// Evaluates one request.
-pub fn evaluate(_config: &Config, _request: &Request, _world: &World) -> Run {
+pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
+    if let Some(problem) = first_refusal(&config.problems) {
+        let mut decision = Decision::new(causes::CONFIG_REFUSED).by(problem.origin);
+        decision.log = Some(format!("[emerg] {}", problem.message));
+        return Run { outcome: Outcome::Refused, decision: Some(decision), ..Run::default() };
+    }
+    let Some(http) = &config.http else {
+        let decision = Decision::new(causes::NO_LISTENER);
+        return Run { outcome: Outcome::Closed, decision: Some(decision), ..Run::default() };
+    };
+    let inquiry = Inquiry::new(world.answers);
+    let unknown;
+    let identity = match (world.worker, &config.worker) {
+        (Some(identity), _) | (None, Fact::Known(identity)) => identity,
+        (None, Fact::Unknown(question)) => {
+            unknown = Identity::unknown(&question.subject.to_string());
+            &unknown
+        }
+    };
+    let mut cx = Cx {
+        config,
+        variables: &http.variables,
+        world,
+        inquiry: &inquiry,
+        disk: Disk { fs: world.fs, identity, inquiry: &inquiry },
+        trace: Trace::new(world.trace),
+        version: config.build.version,
+        notes: config.notes.clone(),
+    };
+    let mut seen = Seen { client: shown_peer(request.peer), ..Seen::default() };
+    let ending = answer(http, request, &mut seen, &mut cx);
+    let Cx { trace, notes, .. } = cx;
     Run {
-        outcome: Outcome::Unknown,
-        decision: None,
-        location: None,
-        seen: Seen::default(),
-        trace: Vec::new(),
-        asked: Vec::new(),
-        notes: Vec::new(),
+        outcome: ending.outcome,
+        decision: ending.decision.map(|decision| *decision),
+        location: ending.location,
+        seen,
+        trace: trace.into_steps(),
+        asked: inquiry.into_asked(),
+        notes,
+    }
+}
+
+/// From the connection to the last byte of the header.
+fn answer<'a>(http: &'a Http, request: &'a Request, seen: &mut Seen, cx: &mut Cx<'a>) -> Ending {
+    let accepted = match receive::accept(http, request, cx) {
+        ControlFlow::Continue(accepted) => accepted,
+        ControlFlow::Break(Leave::Closed(decision)) => return Ending::closed(decision),
+        ControlFlow::Break(_) => return Ending::unknown(),
+    };
+    let mut r = receive::begin(http, request, &accepted);
+    let first = receive::receive(http, &accepted, &mut r, cx);
+    seen.path = first.is_continue().then(|| r.uri.clone());
+    let ending = phases::run(&mut r, cx, first);
+    look_back(&r, seen);
+    ending
+}
+
+/// What the reader is told about the request, as it was understood in the end.
+fn look_back(r: &HttpRequest, seen: &mut Seen) {
+    seen.client = shown_peer(r.connection.client);
+    seen.host = r.host.clone();
+    seen.local = r.connection.local;
+    seen.server = Some(r.server.origin);
+    seen.sections = r.location.iter().map(|location| location.origin).collect();
+    seen.file = r.file.clone();
+}
+
+fn shown_peer(peer: Peer) -> String {
+    match peer {
+        Peer::Ip(ip) => ip.to_string(),
+        Peer::Unix => "unix:".to_owned(),
+    }
+}
+
+/// The version of a configuration's build.
+impl Config {
+    /// Whose behaviour is followed.
+    pub fn version(&self) -> Version {
+        self.build.version
     }
 }

@@ -98,8 +98,8 @@ pub struct SrvConf {
     pub ssl_reject_handshake: Setting<bool>,
     /// `ssl on`, before 1.25.1.
     pub ssl: Setting<bool>,
-    /// `allow_connect`/`tunnel_pass` world: whether CONNECT reaches the phases (since 1.31.0).
-    pub certificate: Setting<bool>,
+    /// A `tunnel_pass` anywhere in the server: CONNECT reaches the phases (since 1.31.0).
+    pub allow_connect: bool,
 }
 
 /// `ssl_verify_client`.

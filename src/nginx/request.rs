@@ -286,6 +286,8 @@ pub struct HttpRequest<'a> {
     pub headers: Vec<(&'a [u8], &'a [u8])>,
     /// Announced length of the body.
     pub content_length: Option<u64>,
+    /// `Transfer-Encoding: chunked`.
+    pub chunked: bool,
     /// An internal request: `internal` locations are open to it.
     pub internal: bool,
     /// A rewrite changed the URI and the location must be chosen again.
@@ -397,6 +399,7 @@ impl<'a> HttpRequest<'a> {
             host: self.host.clone(),
             headers: self.headers.clone(),
             content_length: self.content_length,
+            chunked: self.chunked,
             internal: true,
             uri_changed: false,
             uri_changes: MAX_URI_CHANGES,

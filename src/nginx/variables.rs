@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::complex::Quoting;
 use super::request::{Cx, Flow, HttpRequest, error};
@@ -258,7 +259,7 @@ impl State {
 /// A regular expression whose groups the configuration can use.
 #[derive(Debug)]
 pub struct Regex {
-    pattern: Pattern,
+    pattern: Arc<Pattern>,
     names: Vec<(usize, VariableId)>,
 }
 
@@ -276,7 +277,7 @@ impl Regex {
                 Some((group, id))
             })
             .collect();
-        Ok(Regex { pattern, names })
+        Ok(Regex { pattern: Arc::new(pattern), names })
     }
 
     /// `ngx_http_regex_exec`: a match replaces `$1`… and the named groups, a failure leaves them.
@@ -320,7 +321,7 @@ impl Regex {
     }
 
     /// The compiled pattern.
-    pub fn pattern(&self) -> &Pattern {
+    pub fn pattern(&self) -> &Arc<Pattern> {
         &self.pattern
     }
 

@@ -51,7 +51,7 @@ fn file_error(denied: &Denied, not_found: u16, operation: &str, path: &Path, r: 
 }
 
 fn has_body(r: &HttpRequest) -> bool {
-    r.content_length.is_some_and(|length| length > 0)
+    r.content_length.is_some_and(|length| length > 0) || r.chunked
 }
 
 /// Whether the worker may add to or take from the directory that holds `path`; the directory itself where it may not.
