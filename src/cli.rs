@@ -4,7 +4,6 @@ mod explain;
 mod lint;
 mod rules;
 mod settings;
-mod shell;
 mod write;
 
 use std::io::{self, IsTerminal, Write};
@@ -41,10 +40,6 @@ enum Command {
     Rule(rules::RuleOptions),
     /// List the rules
     Rules,
-    /// Print a completion script for a shell
-    Completions(shell::CompletionOptions),
-    /// Print or write the manual pages
-    Man(shell::ManOptions),
 }
 
 /// A command could not do its work: the message for standard error.
@@ -73,8 +68,6 @@ pub fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&options, &mut out),
         Command::Rule(options) => rules::page(&options, &mut out),
         Command::Rules => rules::list(&mut out),
-        Command::Completions(options) => shell::completions(&options, &mut out),
-        Command::Man(options) => shell::man(&options, &mut out),
     };
     let code = match ended {
         Ok(code) => code,

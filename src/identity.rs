@@ -93,6 +93,11 @@ impl Accounts {
         self.groups.iter().find(|group| group.name == name)
     }
 
+    /// The first group with this number.
+    pub fn group_by_id(&self, gid: u32) -> Option<&Group> {
+        self.groups.iter().find(|group| group.gid == gid)
+    }
+
     /// The groups of initgroups(3): `gid`, and every group that lists the user.
     fn groups_of(&self, name: &str, gid: u32) -> Vec<u32> {
         let mut groups = vec![gid];

@@ -1,3 +1,9 @@
-//! Access control: who may, by address, name, password or group.
+//! Who may: the access, authentication and authorization modules, one file each (modules/aaa).
 
 pub(crate) mod address;
+pub(crate) mod allowmethods;
+pub(crate) mod authn;
+pub(crate) mod authz_core;
+pub(crate) mod compat;
+pub(crate) mod providers;
+pub(crate) mod ssl;

@@ -2,10 +2,7 @@
 
 mod case;
 mod cases;
-mod cli;
-mod example;
 mod rules;
-mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -17,7 +14,5 @@ fn main() {
         Err(why) => trials.push(Trial::test("cases", move || Err(why.into()))),
     }
     trials.extend(rules::trials());
-    trials.extend(cli::trials());
-    trials.extend(tidy::trials());
     libtest_mimic::run(&args, trials).exit();
 }

@@ -48,6 +48,11 @@ impl Variables {
         self.names.contains(name)
     }
 
+    /// A variable of the environment that the server was started with, where it is known.
+    pub fn environment(&self, name: &[u8]) -> Option<&[u8]> {
+        self.environment.get(name).map(Vec::as_slice)
+    }
+
     /// A variable of the environment.
     pub fn export(&mut self, name: &[u8], value: &[u8]) {
         self.environment.insert(name.to_vec(), value.to_vec());

@@ -1,0 +1,524 @@
+//! From the expanded tree to the model: the second pass (ap_walk_config), which runs every directive's function on the
+//! records of the place it stands in.
+//!
+//! What the server would refuse was refused by the check; here a malformed directive changes nothing.
+
+use std::sync::Arc;
+
+use crate::apache::access::{self, authz_core, providers};
+use crate::apache::expr;
+use crate::apache::fnmatch::is_fnmatch;
+use crate::apache::lex::getword_conf;
+use crate::apache::load::{Known, Node};
+use crate::apache::model::{
+    Command, DirConf, Matcher, MethodSet, Methods, Opaque, PerDir, Place, Section, SectionList, ServerConf,
+    ServerRecords,
+};
+use crate::apache::request::normalize::merge_slashes;
+use crate::apache::{Config, content, core, vhost};
+use crate::pattern::{Options, Pattern};
+use crate::source::{Origin, Setting};
+
+/// One `Listen` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Listen {
+    /// The address; `None`: every one.
+    pub address: Option<std::net::IpAddr>,
+    /// The port.
+    pub port: u16,
+}
+
+/// What the whole configuration gives.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    /// The main server and the virtual hosts.
+    pub servers: Vec<ServerConf>,
+    /// The method registry.
+    pub methods: Methods,
+    /// `Listen`, in order.
+    pub listens: Vec<Listen>,
+    /// `User`.
+    pub user: Option<Setting<Vec<u8>>>,
+    /// `Group`.
+    pub group: Option<Setting<Vec<u8>>>,
+    /// `<AuthzProviderAlias>` and `<AuthnProviderAlias>`.
+    pub aliases: providers::Aliases,
+}
+
+/// A server while it is read.
+#[derive(Default)]
+struct Draft {
+    origin: Option<Origin>,
+    addresses: Vec<vhost::Address>,
+    name: Option<Setting<Vec<u8>>>,
+    port: u16,
+    scheme: Option<Vec<u8>>,
+    aliases: Vec<Vec<u8>>,
+    wild_aliases: Vec<Vec<u8>>,
+    server_path: Option<Vec<u8>>,
+    directories: Vec<Arc<Section>>,
+    locations: Vec<Arc<Section>>,
+    proxies: Vec<Arc<Section>>,
+    dir: DirConf,
+    records: ServerRecords,
+}
+
+/// Where a directive stands.
+#[derive(Clone)]
+struct Scope {
+    place: Place,
+    htaccess: bool,
+    path: Option<Vec<u8>>,
+    pattern: bool,
+    limited: MethodSet,
+    server: usize,
+}
+
+struct Builder<'b> {
+    known: &'b Known,
+    server_root: Vec<u8>,
+    methods: Methods,
+    aliases: providers::Aliases,
+    listens: Vec<Listen>,
+    user: Option<Setting<Vec<u8>>>,
+    group: Option<Setting<Vec<u8>>>,
+    vhosts: Vec<Draft>,
+}
+
+/// The model of a configuration.
+pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
+    let mut builder = Builder::new(known, Methods::new(), providers::Aliases::default());
+    let mut main = Draft { dir: DirConf::default(), ..Draft::default() };
+    main.dir.core.options = core::Options::server_default();
+    let scope =
+        Scope { place: Place::Server, htaccess: false, path: None, pattern: false, limited: MethodSet::ALL, server: 0 };
+    builder.server(nodes, &scope, &mut main);
+    let vhosts = std::mem::take(&mut builder.vhosts);
+    let mut servers = vec![];
+    for (index, draft) in vhosts.into_iter().enumerate() {
+        servers.push(merged(&main, draft, index + 1));
+    }
+    let own = Draft { records: ServerRecords::default(), dir: DirConf::default(), ..Draft::default() };
+    servers.insert(0, merged(&main, own, 0));
+    Model {
+        servers,
+        methods: builder.methods,
+        listens: builder.listens,
+        user: builder.user,
+        group: builder.group,
+        aliases: builder.aliases,
+    }
+}
+
+/// The records of an `.htaccess` in `directory`, which ends in a slash.
+pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config: &Config) -> DirConf {
+    let mut builder = Builder::new(&config.known, config.methods.clone(), config.aliases.clone());
+    let scope = Scope {
+        place: Place::Htaccess,
+        htaccess: true,
+        path: Some(directory.to_vec()),
+        pattern: false,
+        limited: MethodSet::ALL,
+        server: 0,
+    };
+    let mut scratch = Draft::default();
+    let mut conf = DirConf { sections: vec![origin], ..DirConf::default() };
+    builder.section(nodes, &scope, &mut scratch, &mut conf);
+    conf
+}
+
+/// A virtual host seen through the main server, or the main server itself (`index` 0, an empty draft).
+fn merged(main: &Draft, draft: Draft, index: usize) -> ServerConf {
+    let both = |main: &[Arc<Section>], own: Vec<Arc<Section>>| -> SectionList {
+        Arc::new(main.iter().cloned().chain(own).collect())
+    };
+    let mut directories: Vec<Arc<Section>> = main.directories.iter().cloned().chain(draft.directories).collect();
+    // ap_core_reorder_directories: by components, regular expressions last; a stable sort keeps the order of the file.
+    directories.sort_by_key(|section| (matches!(section.matcher, Matcher::Regex(_)), section.components));
+    let is_main = index == 0;
+    let mut dir = DirConf::merge(&main.dir, &draft.dir);
+    // AllowEncodedSlashes of the main server holds for the main server only.
+    if is_main {
+        dir.core.encoded_slashes = main.dir.core.encoded_slashes;
+    }
+    ServerConf {
+        index,
+        origin: draft.origin,
+        addresses: draft.addresses,
+        name: if is_main { main.name.clone() } else { draft.name },
+        port: if is_main { main.port } else { draft.port },
+        scheme: if is_main { main.scheme.clone() } else { draft.scheme },
+        aliases: if is_main { main.aliases.clone() } else { draft.aliases },
+        wild_aliases: if is_main { main.wild_aliases.clone() } else { draft.wild_aliases },
+        server_path: if is_main { main.server_path.clone() } else { draft.server_path },
+        locations: both(&main.locations, draft.locations),
+        proxies: both(&main.proxies, draft.proxies),
+        directories: Arc::new(directories),
+        defaults: PerDir::new(Arc::new(dir), index as u64 + 1),
+        records: ServerRecords::merge(&main.records, &draft.records),
+    }
+}
+
+impl<'b> Builder<'b> {
+    fn new(known: &'b Known, methods: Methods, aliases: providers::Aliases) -> Self {
+        use std::os::unix::ffi::OsStrExt;
+        Builder {
+            known,
+            server_root: known.server_root.as_os_str().as_bytes().to_vec(),
+            methods,
+            aliases,
+            listens: Vec::new(),
+            user: None,
+            group: None,
+            vhosts: Vec::new(),
+        }
+    }
+
+    /// The directives of the main server or of a virtual host.
+    fn server(&mut self, nodes: &[Node], scope: &Scope, draft: &mut Draft) {
+        let mut dir = std::mem::take(&mut draft.dir);
+        for node in nodes {
+            if node.is_section("virtualhost") && scope.server == 0 {
+                self.virtual_host(node, scope, draft.port);
+            } else {
+                self.node(node, scope, draft, &mut dir);
+            }
+        }
+        draft.dir = dir;
+    }
+
+    fn virtual_host(&mut self, node: &Node, scope: &Scope, main_port: u16) {
+        let mut draft = Draft { origin: Some(node.origin), ..Draft::default() };
+        draft.addresses = node.words.iter().filter_map(|word| vhost::Address::parse(word, main_port)).collect();
+        let inner = Scope { server: self.vhosts.len() + 1, ..scope.clone() };
+        self.server(&node.children, &inner, &mut draft);
+        self.vhosts.push(draft);
+    }
+
+    /// The directives of a section, whose records are `dir`.
+    fn section(&mut self, nodes: &[Node], scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
+        for node in nodes {
+            self.node(node, scope, draft, dir);
+        }
+    }
+
+    fn node(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
+        if !node.section {
+            return self.directive(node, scope, draft, dir);
+        }
+        match node.name.as_str() {
+            "directory" | "directorymatch" => {
+                if let Some(section) = self.directory(node, scope, draft) {
+                    draft.directories.push(Arc::new(section));
+                }
+            }
+            "location" | "locationmatch" => {
+                if let Some(section) = self.matched(node, scope, draft, Place::Location) {
+                    draft.locations.push(Arc::new(section));
+                }
+            }
+            "proxy" | "proxymatch" => {
+                if let Some(section) = self.matched(node, scope, draft, Place::Proxy) {
+                    draft.proxies.push(Arc::new(section));
+                }
+            }
+            "files" | "filesmatch" => {
+                if let Some(section) = self.matched(node, scope, draft, Place::Files) {
+                    push(&mut dir.core.files, section);
+                }
+            }
+            "if" | "elseif" | "else" => {
+                if let Some(section) = self.condition(node, scope, draft) {
+                    push(&mut dir.core.ifs, section);
+                }
+            }
+            "limit" | "limitexcept" => {
+                let inner = Scope { limited: self.limit(node, scope), ..scope.clone() };
+                self.section(&node.children, &inner, draft, dir);
+            }
+            "requireall" | "requireany" | "requirenone" | "requirenotall" => {
+                if let Some(container) = self.container(node, scope) {
+                    Arc::make_mut(dir.authz_core.get_or_insert_default()).add(container);
+                }
+            }
+            "authzprovideralias" | "authnprovideralias" => self.provider_alias(node, scope, draft),
+            _ if node.opaque() => note_opaque(node, scope, draft, dir),
+            // Sections that only group what they hold (`<IfVersion>` and its like are gone by now).
+            _ => {}
+        }
+    }
+
+    /// `<Directory>`: the path is made canonical and ends in a slash; `~` and `<DirectoryMatch>` are expressions.
+    fn directory(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) -> Option<Section> {
+        let mut args: &[u8] = &node.args;
+        let mut word = getword_conf(&mut args).into_owned();
+        let mut regex = node.name == "directorymatch";
+        if word == b"~" && !regex {
+            word = getword_conf(&mut args).into_owned();
+            regex = true;
+        }
+        let (matcher, components) = if regex {
+            (Matcher::Regex(Pattern::new(&word, Options::apache(false)).ok()?), 0)
+        } else {
+            if word != b"/" {
+                word = directory_path(&word);
+            }
+            let components = if word == b"/" { 0 } else { word.iter().filter(|&&byte| byte == b'/').count() };
+            let matcher = if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) };
+            (matcher, components)
+        };
+        let pattern = !matches!(matcher, Matcher::Literal(_));
+        let inner = Scope { place: Place::Directory, path: Some(word), pattern, ..scope.clone() };
+        Some(self.finish(node, matcher, components, false, &inner, draft))
+    }
+
+    /// `<Location>`, `<Files>`, `<Proxy>` and their Match forms.
+    fn matched(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, place: Place) -> Option<Section> {
+        let mut args: &[u8] = &node.args;
+        let mut word = getword_conf(&mut args).into_owned();
+        let mut regex = node.name.ends_with("match");
+        if word == b"~" && !regex {
+            word = getword_conf(&mut args).into_owned();
+            regex = true;
+        }
+        let matcher = if regex {
+            let mut expression = word.clone();
+            if place == Place::Proxy {
+                // <ProxyMatch> sees the URL without the `proxy:` in front of it.
+                expression = expression.strip_prefix(b"proxy:").map(<[u8]>::to_vec).unwrap_or(expression);
+            }
+            Matcher::Regex(Pattern::new(&expression, Options::apache(false)).ok()?)
+        } else {
+            if place == Place::Files {
+                word = merge_slashes(word.strip_prefix(b"./").unwrap_or(&word));
+            }
+            if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) }
+        };
+        let pattern = !matches!(matcher, Matcher::Literal(_));
+        let inner = Scope { place, path: Some(word), pattern, ..scope.clone() };
+        Some(self.finish(node, matcher, 0, false, &inner, draft))
+    }
+
+    fn condition(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) -> Option<Section> {
+        let inner = Scope { place: Place::If, path: Some(b"*If".to_vec()), pattern: false, ..scope.clone() };
+        let matcher = if node.name == "else" {
+            Matcher::Otherwise
+        } else {
+            let mut args: &[u8] = &node.args;
+            let text = getword_conf(&mut args).into_owned();
+            let context = self.command(node, "<If", &inner).expr_context();
+            Matcher::Condition(Box::new(expr::parse(&text, context).ok()?))
+        };
+        Some(self.finish(node, matcher, 0, node.name != "if", &inner, draft))
+    }
+
+    fn finish(
+        &mut self,
+        node: &Node,
+        matcher: Matcher,
+        components: usize,
+        is_else: bool,
+        inner: &Scope,
+        draft: &mut Draft,
+    ) -> Section {
+        let mut conf = DirConf { sections: vec![node.origin], ..DirConf::default() };
+        self.section(&node.children, inner, draft, &mut conf);
+        Section { place: inner.place, matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
+    }
+
+    /// The methods of a `<Limit>` or `<LimitExcept>` and of those around it. A name nobody knew gets a number.
+    fn limit(&mut self, node: &Node, scope: &Scope) -> MethodSet {
+        let mut methods = 0u64;
+        for name in &node.words {
+            let number = if scope.htaccess { self.methods.number(name) } else { self.methods.register(name) };
+            methods |= 1 << number;
+        }
+        let named = if node.name == "limitexcept" { !methods } else { methods };
+        MethodSet(scope.limited.0 & named)
+    }
+
+    /// `<RequireAll>` and its like; an empty one is refused by the check.
+    fn container(&mut self, node: &Node, scope: &Scope) -> Option<authz_core::Node> {
+        let mut container = authz_core::container(&node.name, node.origin);
+        self.fill(&mut container, &node.children, scope);
+        (!container.is_empty()).then_some(container)
+    }
+
+    fn fill(&mut self, container: &mut authz_core::Node, nodes: &[Node], scope: &Scope) {
+        for child in nodes {
+            match child.name.as_str() {
+                "limit" | "limitexcept" if child.section => {
+                    let inner = Scope { limited: self.limit(child, scope), ..scope.clone() };
+                    self.fill(container, &child.children, &inner);
+                }
+                _ if child.section => {
+                    if let Some(nested) = self.container(child, scope) {
+                        container.fill(nested);
+                    }
+                }
+                "require" => {
+                    let command = self.command(child, "Require", scope);
+                    if let Some(rule) = authz_core::require(&command, &self.aliases) {
+                        container.fill(rule);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// `<AuthzProviderAlias base alias "args">`, `<AuthnProviderAlias base alias>`.
+    fn provider_alias(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) {
+        let (Some(base), Some(alias)) = (node.word(0), node.word(1)) else { return };
+        let mut conf = DirConf::default();
+        let inner = Scope { place: Place::Directory, path: Some(b"*provider".to_vec()), ..scope.clone() };
+        self.section(&node.children, &inner, draft, &mut conf);
+        let conf = Arc::new(conf);
+        if node.name == "authnprovideralias" {
+            self.aliases.authn.insert(alias.to_vec(), (base.to_vec(), conf));
+            return;
+        }
+        let command = self.command(node, "Require", &inner);
+        let arguments = node.word(2).unwrap_or_default();
+        if let Ok(provider) = providers::parse(base, arguments, &command, &providers::Aliases::default()) {
+            self.aliases.authz.insert(alias.to_vec(), (Arc::new(provider), conf));
+        }
+    }
+
+    fn command<'n>(&'n self, node: &'n Node, name: &'n str, scope: &'n Scope) -> Command<'n> {
+        Command {
+            name,
+            args: node.words.iter().map(|word| &**word).collect(),
+            raw: &node.args,
+            origin: node.origin,
+            limited: scope.limited,
+            place: scope.place,
+            htaccess: scope.htaccess,
+            path: scope.path.as_deref(),
+            pattern: scope.pattern,
+            server: scope.server,
+            server_root: &self.server_root,
+            methods: &self.methods,
+            modules: &self.known.modules,
+        }
+    }
+
+    /// One directive that is no section: the module that owns it gets it.
+    fn directive(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
+        if node.opaque() {
+            return note_opaque(node, scope, draft, dir);
+        }
+        if scope.path.is_none() {
+            self.server_directive(node, draft);
+        }
+        for row in node.rows {
+            let Some(module) = row.modules.iter().find(|module| self.known.modules.has(module)) else { continue };
+            let command = self.command(node, row.name, scope);
+            dispatch(module, &command, draft, dir, &self.aliases);
+        }
+    }
+
+    /// What is kept outside the modules' records: names, ports, identities.
+    fn server_directive(&mut self, node: &Node, draft: &mut Draft) {
+        let Some(word) = node.word(0) else { return };
+        match node.name.as_str() {
+            "servername" => {
+                let (scheme, rest) = match word.windows(3).position(|part| part == b"://") {
+                    Some(at) => (Some(word[..at].to_vec()), &word[at + 3..]),
+                    None => (None, word),
+                };
+                let colon = rest.iter().rposition(|&byte| byte == b':').filter(|_| !rest.ends_with(b"]"));
+                let port = colon.and_then(|at| std::str::from_utf8(&rest[at + 1..]).ok()?.parse().ok());
+                let name = if port.is_some() { &rest[..colon.unwrap_or(rest.len())] } else { rest };
+                draft.name = Some(Setting::new(name.to_vec(), node.origin));
+                draft.port = port.unwrap_or(0);
+                draft.scheme = scheme;
+            }
+            "serveralias" => {
+                for word in &node.words {
+                    let wild = word.contains(&b'*') || word.contains(&b'?');
+                    let list = if wild { &mut draft.wild_aliases } else { &mut draft.aliases };
+                    list.push(word.to_vec());
+                }
+            }
+            "serverpath" => draft.server_path = Some(word.to_vec()),
+            "listen" => self.listens.extend(listen(word)),
+            "user" => self.user = Some(Setting::new(word.to_vec(), node.origin)),
+            "group" => self.group = Some(Setting::new(word.to_vec(), node.origin)),
+            "registerhttpmethod" => {
+                for name in &node.words {
+                    self.methods.register(name);
+                }
+            }
+            // The method of a Script gets a number like one in a <Limit>.
+            "script" => {
+                self.methods.register(word);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn push(list: &mut Option<SectionList>, section: Section) {
+    Arc::make_mut(list.get_or_insert_default()).push(Arc::new(section));
+}
+
+fn note_opaque(node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
+    let row = node.rows.first();
+    let opaque = Opaque {
+        name: row.map_or_else(|| node.written.clone(), |row| row.name.to_owned()),
+        module: row.and_then(|row| row.modules.first()).copied().unwrap_or_default(),
+        origin: node.origin,
+    };
+    if scope.path.is_none() { draft.records.opaque.push(opaque) } else { dir.opaque.push(opaque) }
+}
+
+/// A `<Directory>` argument as the server stores it: without `//`, `/./` and `/../`, with a final slash.
+fn directory_path(word: &[u8]) -> Vec<u8> {
+    let mut path = crate::apache::request::normalize::canonical_path(word).unwrap_or_else(|| word.to_vec());
+    if !path.ends_with(b"/") {
+        path.push(b'/');
+    }
+    path
+}
+
+fn listen(word: &[u8]) -> Option<Listen> {
+    let text = std::str::from_utf8(word).ok()?;
+    match text.rsplit_once(':') {
+        None => Some(Listen { address: None, port: text.parse().ok()? }),
+        Some((host, port)) => {
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let address = match host {
+                "*" => None,
+                "localhost" => Some(std::net::IpAddr::from([127, 0, 0, 1])),
+                _ => Some(host.parse().ok()?),
+            };
+            Some(Listen { address, port: port.parse().ok()? })
+        }
+    }
+}
+
+/// Hands a directive to the module that owns it.
+fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, aliases: &providers::Aliases) {
+    /// The record of a module in this place, created when its first directive is met.
+    macro_rules! record {
+        ($field:expr) => {
+            Arc::make_mut($field.get_or_insert_default())
+        };
+    }
+    let records = &mut draft.records;
+    match module {
+        "core_module" | "http_module" => core::command(cmd, &mut records.core, &mut dir.core),
+        "access_compat_module" => access::compat::command(cmd, record!(dir.access_compat)),
+        "authz_core_module" => authz_core::command(cmd, record!(dir.authz_core), aliases),
+        "authn_core_module" => record!(dir.authn_core).command(cmd),
+        "auth_basic_module" => record!(dir.auth_basic).command(cmd, aliases),
+        "authn_file_module" => record!(dir.authn_file).command(cmd),
+        "authn_anon_module" => record!(dir.authn_anon).command(cmd),
+        "authz_groupfile_module" => record!(dir.authz_groupfile).command(cmd),
+        "allowmethods_module" => access::allowmethods::command(cmd, record!(dir.allowmethods)),
+        "ssl_module" => access::ssl::command(cmd, record!(records.ssl), record!(dir.ssl)),
+        "dir_module" => content::dir::command(cmd, record!(dir.dir)),
+        _ => {}
+    }
+}

@@ -1,0 +1,7 @@
+//! What answers: mod_dir, mod_autoindex, CGI, send-as-is, the core's default handler (modules/generators, mod_dir).
+
+pub(crate) mod asis;
+pub(crate) mod autoindex;
+pub(crate) mod cgi;
+pub(crate) mod default_handler;
+pub(crate) mod dir;

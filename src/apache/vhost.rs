@@ -1,0 +1,252 @@
+//! Which server answers: the address of the connection first, then the name (server/vhost.c).
+//!
+//! The address picks one chain of virtual hosts: exact address and port, exact address and any port, wildcard and
+//! port, wildcard and any port, else the main server. Only the hosts of that chain are asked for their names, in
+//! configuration order; the first of them is the default.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::apache::model::ServerConf;
+
+/// One address of a `<VirtualHost>` line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// The text without the port: a name equal to it matches as a last resort.
+    pub text: Vec<u8>,
+    /// The address; `None`: `*` or `_default_`.
+    pub address: Option<IpAddr>,
+    /// A host name that was not resolved when the configuration was read.
+    pub unresolved: bool,
+    /// The port; 0: any.
+    pub port: u16,
+}
+
+impl Address {
+    /// Reads `addr[:port]`, `*`, `*:port`, `_default_[:port]`, `[v6]:port`, `addr:*` (get_addresses). `None`: the server
+    /// would refuse it. `default_port` is the port of the main server's `ServerName`.
+    pub fn parse(word: &[u8], default_port: u16) -> Option<Address> {
+        let (host, port) = split_port(word)?;
+        let port = match port {
+            _ if word == b"*" => Some(0),
+            Some(b"*") => Some(0),
+            Some(digits) => std::str::from_utf8(digits).ok()?.parse::<u16>().ok(),
+            None => Some(default_port),
+        }?;
+        if host == b"*" || host.eq_ignore_ascii_case(b"_default_") {
+            return Some(Address { text: host.to_vec(), address: None, unresolved: false, port });
+        }
+        if host.is_empty() || host.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let text = std::str::from_utf8(host).ok()?;
+        let address = match text {
+            _ if text.eq_ignore_ascii_case("localhost") => Some(IpAddr::from([127, 0, 0, 1])),
+            _ => text.parse().ok(),
+        };
+        Some(Address { text: host.to_vec(), unresolved: address.is_none(), address, port })
+    }
+}
+
+/// Host and port text of an address; brackets of an IPv6 literal are removed.
+fn split_port(word: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    if let Some(rest) = word.strip_prefix(b"[") {
+        let end = rest.iter().position(|&byte| byte == b']')?;
+        let port = rest[end + 1..].strip_prefix(b":");
+        return Some((&rest[..end], port));
+    }
+    match word.iter().rposition(|&byte| byte == b':') {
+        Some(at) => Some((&word[..at], Some(&word[at + 1..]))),
+        None => Some((word, None)),
+    }
+}
+
+/// The virtual hosts among which the name chooses (`vhost_lookup_data`), and the server before any name is known.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chain {
+    /// The server for a connection to this address.
+    pub base: usize,
+    /// The chain's hosts with the address that put them there, in order; empty for a chain of one and for the main server.
+    pub names: Vec<(usize, Vec<u8>)>,
+}
+
+/// ap_update_vhost_given_ip.
+pub(crate) fn given_ip(servers: &[ServerConf], local: SocketAddr) -> Chain {
+    let ip = local.ip().to_canonical();
+    let wanted: [(Option<IpAddr>, u16); 4] = [(Some(ip), local.port()), (Some(ip), 0), (None, local.port()), (None, 0)];
+    for (address, port) in wanted {
+        let mut names: Vec<(usize, Vec<u8>)> = Vec::new();
+        for server in servers.iter().filter(|server| server.index > 0) {
+            for candidate in &server.addresses {
+                let matches = candidate.address.map(|known| known.to_canonical()) == address && !candidate.unresolved;
+                if matches && candidate.port == port {
+                    names.push((server.index, candidate.text.clone()));
+                }
+            }
+        }
+        let Some(&(base, _)) = names.first() else { continue };
+        if names.iter().all(|(index, _)| *index == base) {
+            names.clear();
+        }
+        return Chain { base, names };
+    }
+    Chain::default()
+}
+
+/// The first host of the chain that has this name (update_server_from_aliases); `None`: none, the caller keeps the base.
+pub(crate) fn from_name(servers: &[ServerConf], chain: &Chain, host: &[u8]) -> Option<usize> {
+    if let Some((index, _)) = chain.names.iter().find(|(index, _)| matches_aliases(servers, *index, host)) {
+        return Some(*index);
+    }
+    let by_address = chain.names.iter().find(|(_, text)| text.eq_ignore_ascii_case(host)).map(|(index, _)| *index);
+    by_address.or_else(|| (chain.names.is_empty() && matches_aliases(servers, chain.base, host)).then_some(chain.base))
+}
+
+/// `ServerName`, then literal aliases, then wildcard ones (matches_aliases).
+pub(crate) fn matches_aliases(servers: &[ServerConf], index: usize, host: &[u8]) -> bool {
+    let Some(server) = servers.get(index) else { return false };
+    // A host without a name of its own goes by the main server's where its address is a wildcard.
+    let own = server.name.as_ref();
+    let name = own.or_else(|| {
+        let wildcard = server.addresses.iter().any(|address| address.address.is_none());
+        servers.first().filter(|_| wildcard).and_then(|main| main.name.as_ref())
+    });
+    name.is_some_and(|name| name.value.eq_ignore_ascii_case(host))
+        || server.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
+        || server.wild_aliases.iter().any(|alias| wildcard_match(alias, host))
+}
+
+/// The host whose `ServerPath` begins the path: how a request without Host finds its server (check_serverpath).
+pub(crate) fn from_path(servers: &[ServerConf], chain: &Chain, path: &[u8]) -> Option<usize> {
+    let begins = |prefix: &[u8]| {
+        path.strip_prefix(prefix).is_some_and(|rest| prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/')
+    };
+    chain
+        .names
+        .iter()
+        .map(|(index, _)| *index)
+        .find(|&index| servers.get(index).and_then(|server| server.server_path.as_deref()).is_some_and(begins))
+}
+
+/// `*` and `?` over any characters, dots too, without case (ap_strcasecmp_match).
+pub(crate) fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                back = Some((p + 1, t));
+                p += 1;
+            }
+            Some(b'?') => (p, t) = (p + 1, t + 1),
+            Some(byte) if byte.eq_ignore_ascii_case(&text[t]) => (p, t) = (p + 1, t + 1),
+            _ => match &mut back {
+                Some((after, from)) => {
+                    *from += 1;
+                    (p, t) = (*after, *from);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&byte| byte == b'*')
+}
+
+/// Why a Host value is refused with 400 under the strict rules (fix_hostname, strict_hostname_check); the name, lower
+/// case and without port and final dot, where it is fine. `from_uri`: the authority of an absolute target.
+pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
+    if value.is_empty() {
+        return Ok(Vec::new());
+    }
+    if value.iter().all(u8::is_ascii_digit) {
+        return if strict { Err(()) } else { Ok(value.to_vec()) };
+    }
+    let (host, port) = split_port(value).ok_or(())?;
+    if value.starts_with(b"[") {
+        let text = std::str::from_utf8(host).map_err(|_| ())?;
+        text.parse::<std::net::Ipv6Addr>().map_err(|_| ())?;
+        check_port(port)?;
+        return Ok(host.to_ascii_lowercase());
+    }
+    check_port(port)?;
+    let mut host = host.to_ascii_lowercase();
+    let bad = host
+        .iter()
+        .enumerate()
+        .any(|(at, &byte)| byte == b'/' || byte == b'\\' || (byte == b'.' && host.get(at + 1) == Some(&b'.')));
+    if bad || host.is_empty() {
+        return Err(());
+    }
+    if host.last() == Some(&b'.') {
+        host.pop();
+    }
+    if strict && !strict_hostname(&host) {
+        return Err(());
+    }
+    Ok(host)
+}
+
+fn check_port(port: Option<&[u8]>) -> Result<(), ()> {
+    match port {
+        None => Ok(()),
+        Some(digits) => {
+            let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok());
+            number.filter(|number| (1..=65535).contains(number)).map(|_| ()).ok_or(())
+        }
+    }
+}
+
+fn strict_hostname(host: &[u8]) -> bool {
+    let mut dotted_decimal = true;
+    for &byte in host {
+        match byte {
+            b'-' | b'_' => dotted_decimal = false,
+            byte if byte.is_ascii_alphabetic() => dotted_decimal = false,
+            byte if byte == b'.' || byte.is_ascii_digit() => {}
+            _ => return false,
+        }
+    }
+    let labels: Vec<&[u8]> = host.split(|&byte| byte == b'.').collect();
+    if dotted_decimal {
+        return labels.len() == 4
+            && !labels.iter().any(|label| label.len() > 1 && label[0] == b'0')
+            && !labels[0].is_empty();
+    }
+    let last = labels.last().copied().unwrap_or_default();
+    labels.len() < 2 || last.is_empty() || last[0].is_ascii_alphabetic()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_values_that_strict_mode_refuses() {
+        for bad in ["12", "a/b", "a\\b", "a..b", "1.2.3", "a.1b", "a:0", "a:x", "é", "01.2.3.4"] {
+            assert_eq!(fix_hostname(bad.as_bytes(), true), Err(()), "{bad}");
+        }
+        for (good, name) in
+            [("A.b.", "a.b"), ("a:80", "a"), ("1.2.3.4:8080", "1.2.3.4"), ("[::1]:80", "::1"), ("a_b", "a_b")]
+        {
+            assert_eq!(fix_hostname(good.as_bytes(), true), Ok(name.as_bytes().to_vec()), "{good}");
+        }
+    }
+
+    #[test]
+    fn wildcards_cross_dots() {
+        assert!(wildcard_match(b"*.Example.com", b"a.b.example.com"));
+        assert!(wildcard_match(b"a?c*", b"abc"));
+        assert!(!wildcard_match(b"a?c", b"ac"));
+    }
+
+    #[test]
+    fn address_forms_of_a_virtual_host_line() {
+        let port =
+            |word: &str| Address::parse(word.as_bytes(), 99).map(|address| (address.address.is_some(), address.port));
+        assert_eq!(port("*"), Some((false, 0)));
+        assert_eq!(port("*:80"), Some((false, 80)));
+        assert_eq!(port("_default_"), Some((false, 99)));
+        assert_eq!(port("10.0.0.1:*"), Some((true, 0)));
+        assert_eq!(port("[::1]:81"), Some((true, 81)));
+        assert_eq!(port("80"), None);
+    }
+}
