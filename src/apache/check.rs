@@ -6,21 +6,40 @@
 //!
 //! The same pass over an `.htaccess` finds what turns every request into a 500.
 
-use super::directives::{ACCESS_CONF, NONFATAL_OVERRIDE, NONFATAL_UNKNOWN, OR_ALL, OR_AUTHCFG, PROXY_CONF, Row};
+use std::borrow::Cow;
+
+use super::directives::{NONFATAL_OVERRIDE, NONFATAL_UNKNOWN, Row};
 use super::load::{self, Htaccess, Known, Loaded, Node, Override, SERVER_LEVEL};
-use super::{arity, directives};
+use super::{arity, directives, expr};
 use crate::fs::Filesystem;
 use crate::problem::{Problem, ProblemKind, Severity, first_refusal};
 use crate::server::LoadOptions;
 use crate::source::{FileId, InclusionId, SourceMap};
 
+mod access;
+mod autoindex;
+mod core;
+mod headers;
+mod modules;
+mod sections;
+mod values;
+
 /// Reads the main file and everything it includes, and checks it.
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
     let mut loaded = load::read(options, fs);
     if !loaded.stopped {
-        let mut checker = Checker { known: &loaded.known, allowed: None, problems: Vec::new() };
-        let place = Place { mask: SERVER_LEVEL, section: None, outer: None };
-        checker.walk(&mut loaded.nodes, &place);
+        let mut checker = Checker::new(&loaded.known, None);
+        checker.walk(&mut loaded.nodes, &Place::top(SERVER_LEVEL, false));
+        let mut negative = Vec::new();
+        access::only_negative(&loaded.nodes, &mut negative);
+        for node in negative {
+            let message = format!("{}> directive contains only negative authorization directives", node.written);
+            checker.report(Severity::Refused, ProblemKind::Value, message, node, None);
+            // The server finds these after both passes and names no line.
+            if let Some(problem) = checker.problems.last_mut() {
+                problem.reported = None;
+            }
+        }
         let problems = checker.problems;
         // A problem without a place (no MPM, two MPMs) is found after both passes.
         let late =
@@ -41,42 +60,141 @@ pub fn htaccess(
 ) -> Htaccess {
     let mut htaccess = load::read_htaccess(known, fs, sources, file, via, allowed);
     if first_refusal(&htaccess.problems).is_none() {
-        let mut checker = Checker { known, allowed: Some(allowed), problems: Vec::new() };
-        let place = Place { mask: allowed.mask, section: None, outer: None };
-        checker.walk(&mut htaccess.nodes, &place);
+        let mut checker = Checker::new(known, Some(allowed));
+        checker.walk(&mut htaccess.nodes, &Place::top(allowed.mask, true));
         htaccess.problems.append(&mut checker.problems);
     }
     htaccess
 }
 
-/// Where a directive stands.
+/// Where a directive stands (`cmd_parms`).
+#[derive(Clone, Copy)]
 struct Place<'p> {
-    /// What is admitted here (`cmd_parms.override`).
+    /// What is admitted here (`override`).
     mask: u32,
     /// The section around it, as the server spells it: `<Directory`.
     section: Option<&'p str>,
     /// Where that section stands.
     outer: Option<&'p Place<'p>>,
+    /// Inside a section that matches paths, or in an `.htaccess` (`path` is set).
+    path: bool,
+    /// Inside a `<VirtualHost>`.
+    vhost: bool,
+    /// The methods that `<Limit>` leaves, by number; all bits: there is no `<Limit>`.
+    methods: u64,
 }
 
+impl Place<'_> {
+    /// The server level, or the top of an `.htaccess`.
+    fn top(mask: u32, htaccess: bool) -> Self {
+        Place { mask, section: None, outer: None, path: htaccess, vhost: false, methods: u64::MAX }
+    }
+
+    /// The innermost section around it that has one of these lower-case names (`find_parent`).
+    fn within(&self, names: &[&str]) -> Option<&str> {
+        let found = self.section.filter(|section| names.iter().any(|name| section[1..].eq_ignore_ascii_case(name)));
+        found.or_else(|| self.outer.and_then(|outer| outer.within(names)))
+    }
+}
+
+/// A directive of a loaded module that may stand where it stands and has as many words as it takes.
+struct Line<'a> {
+    node: &'a Node,
+    row: &'static Row,
+    words: &'a [Cow<'a, [u8]>],
+    place: &'a Place<'a>,
+    known: &'a Known,
+    allowed: Option<&'a Override>,
+}
+
+impl Line<'_> {
+    /// Word `index`, empty where there is none.
+    fn word(&self, index: usize) -> &[u8] {
+        self.words.get(index).map_or(&[], |word| word)
+    }
+
+    /// Word `index` for a message.
+    fn lossy(&self, index: usize) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.word(index))
+    }
+
+    /// What an expression may name here.
+    fn expressions(&self) -> expr::Context {
+        expr::Context {
+            restricted: self.allowed.is_some(),
+            ssl_compat: false,
+            ssl: self.known.modules.has("ssl_module"),
+            http2: self.known.modules.has("http2_module"),
+            session: self.known.modules.has("session_module"),
+        }
+    }
+
+    /// The refusal of a directive that does not go with one of these sections around it.
+    fn not_within(&self, names: &[&str]) -> Result<(), String> {
+        match self.place.within(names) {
+            Some(section) => Err(format!("{} cannot occur within {section}> section", spelling(self.row))),
+            None => Ok(()),
+        }
+    }
+
+    /// The refusal of a directive that a `<Limit>` around it rules out.
+    fn not_limited(&self) -> Result<(), String> {
+        if self.place.methods == u64::MAX {
+            return Ok(());
+        }
+        Err(format!("{} cannot occur within <Limit> or <LimitExcept> section", spelling(self.row)))
+    }
+}
+
+/// The name of a row, with the `>` of a section.
+fn spelling(row: &Row) -> String {
+    let end = if row.is_section() { ">" } else { "" };
+    format!("{}{end}", row.name)
+}
+
+/// State of one check over all files.
 struct Checker<'a> {
     known: &'a Known,
     /// What may stand in the `.htaccess` that is checked; `None`: the main configuration.
     allowed: Option<&'a Override>,
+    /// Methods that a `<Limit>` of the main configuration named into existence.
+    methods: sections::Methods,
+    /// What the configuration defined so far, to find what it defines twice or not at all.
+    defined: Defined,
     problems: Vec<Problem>,
 }
 
-impl Checker<'_> {
+impl<'a> Checker<'a> {
+    fn new(known: &'a Known, allowed: Option<&'a Override>) -> Self {
+        Checker {
+            known,
+            allowed,
+            methods: sections::Methods::default(),
+            defined: Defined::default(),
+            problems: Vec::new(),
+        }
+    }
+
     /// Checks the directives of one level; those that a `Nonfatal` override skips are taken out.
     fn walk(&mut self, nodes: &mut Vec<Node>, place: &Place) {
-        nodes.retain_mut(|node| self.directive(node, place));
+        let mut last_if = false;
+        nodes.retain_mut(|node| {
+            if matches!(node.name.as_str(), "else" | "elseif") && node.section && !last_if {
+                let message =
+                    format!("{}> section without previous <If> or <ElseIf> section in same scope", node.written);
+                self.report(Severity::Refused, ProblemKind::Syntax, message, node, None);
+            }
+            if node.section && matches!(node.name.as_str(), "if" | "elseif" | "else") {
+                last_if = node.name != "else";
+            }
+            self.directive(node, place)
+        });
     }
 
     /// Checks one directive; `false`: the server skips it.
     fn directive(&mut self, node: &mut Node, place: &Place) -> bool {
         let known = self.known;
-        let name = node.written.as_bytes();
-        let mut rows = known.modules.rows(name).filter(|row| !row.runs_while_reading()).peekable();
+        let mut rows = known.modules.rows(node.written.as_bytes()).filter(|row| !row.runs_while_reading()).peekable();
         if rows.peek().is_none() {
             return self.unknown(node, place);
         }
@@ -88,32 +206,48 @@ impl Checker<'_> {
                 };
                 let skipped = place.mask & NONFATAL_OVERRIDE != 0;
                 let severity = if skipped { Severity::Warning } else { Severity::Refused };
-                self.report(
-                    severity,
-                    ProblemKind::Context,
-                    message,
-                    node,
-                    Some(format!("{} is allowed in {}", row.name, row.places())),
-                );
+                let help = format!("{} is allowed in {}", row.name, row.places());
+                self.report(severity, ProblemKind::Context, message, node, Some(help));
                 return !skipped;
             }
-            if let Err(message) = arity::take(row, &node.args) {
-                self.report(Severity::Refused, ProblemKind::Arity, message, node, None);
+            let refused = match arity::take(row, &node.args) {
+                Err(message) => Some((ProblemKind::Arity, message)),
+                Ok(words) => {
+                    let line = Line { node, row, words: &words, place, known, allowed: self.allowed };
+                    values::check(&line, &mut self.defined).err().map(|message| (ProblemKind::Value, message))
+                }
+            };
+            if let Some((kind, message)) = refused {
+                self.report(Severity::Refused, kind, message, node, None);
                 return true;
             }
         }
         if node.section {
-            let section = node.rows.first().map_or("<", |row| row.name);
-            let inner = Place {
-                mask: section_mask(&node.name, place.mask, self.allowed.is_some()),
-                section: Some(section),
-                outer: Some(place),
-            };
-            let mut children = std::mem::take(&mut node.children);
-            self.walk(&mut children, &inner);
-            node.children = children;
+            self.section(node, place);
         }
         true
+    }
+
+    /// Checks a section: its arguments, what it holds, and what holds for the whole of it.
+    fn section(&mut self, node: &mut Node, place: &Place) {
+        let Some(row) = self.known.modules.rows(node.written.as_bytes()).next() else { return };
+        let mut children = std::mem::take(&mut node.children);
+        let words: Vec<Cow<[u8]>> = node.words.iter().map(|word| Cow::Borrowed(&**word)).collect();
+        let line = Line { node, row, words: &words, place, known: self.known, allowed: self.allowed };
+        let result = match sections::open(&line, &mut self.methods) {
+            Ok(inner) => {
+                let before = self.problems.len();
+                self.walk(&mut children, &inner);
+                // The end of a section is not reached after a refusal in it.
+                let refused = self.problems[before..].iter().any(|problem| problem.severity == Severity::Refused);
+                if refused { Ok(()) } else { sections::close(&line, &children, &mut self.defined) }
+            }
+            Err(message) => Err(message),
+        };
+        if let Err(message) = result {
+            self.report(Severity::Refused, ProblemKind::Value, message, node, None);
+        }
+        node.children = children;
     }
 
     fn admits(&self, row: &Row, place: &Place) -> bool {
@@ -169,17 +303,13 @@ impl Checker<'_> {
     }
 }
 
-/// What a section admits, where `outer` is admitted around it (apache.md §1.8). In an `.htaccess` a section keeps what
-/// the file is allowed.
-fn section_mask(name: &str, outer: u32, htaccess: bool) -> u32 {
-    match name {
-        "requireall" | "requireany" | "requirenone" => OR_AUTHCFG,
-        "authzprovideralias" | "authnprovideralias" => OR_AUTHCFG | ACCESS_CONF,
-        "proxy" | "proxymatch" => OR_ALL | ACCESS_CONF | PROXY_CONF,
-        "directory" | "directorymatch" | "location" | "locationmatch" => OR_ALL | ACCESS_CONF,
-        "files" | "filesmatch" | "if" | "elseif" | "else" if !htaccess && outer == SERVER_LEVEL => OR_ALL | ACCESS_CONF,
-        _ => outer,
-    }
+/// Names that the configuration defines, as far as the check has come.
+#[derive(Default)]
+struct Defined {
+    /// Names of `<AuthzProviderAlias>`.
+    authz: Vec<Vec<u8>>,
+    /// Names of `<AuthnProviderAlias>`.
+    authn: Vec<Vec<u8>>,
 }
 
 /// The known name nearest to one that nobody has, if it is near enough: one edit, or two for a long name.

@@ -2,6 +2,7 @@
 
 mod case;
 mod cases;
+mod corpus_apache;
 mod rules;
 
 use libtest_mimic::{Arguments, Trial};
@@ -14,5 +15,6 @@ fn main() {
         Err(why) => trials.push(Trial::test("cases", move || Err(why.into()))),
     }
     trials.extend(rules::trials());
+    trials.extend(corpus_apache::trials());
     libtest_mimic::run(&args, trials).exit();
 }

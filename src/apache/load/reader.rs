@@ -131,15 +131,16 @@ impl<'a> Reader<'a> {
         result
     }
 
-    /// Every open section is named, innermost first; the outermost is the one blamed.
+    /// Every open section is named, innermost first. The outermost is the one blamed, except in an `.htaccess`, where
+    /// the message is all there is.
     fn not_closed(&self, builder: &Builder) -> Stop {
-        let outermost = &builder.open[0];
+        let blamed = if self.allowed.is_some() { builder.open.last() } else { builder.open.first() };
         let name = |section: &Node| {
             let path = &self.sources.file(section.origin.span.file).path;
             format!("{}:{}: {}> was not closed", path.display(), section.line, spelling(section))
         };
         let message = builder.open.iter().rev().map(name).collect::<Vec<_>>().join("; ");
-        refusal(ProblemKind::Syntax, message, Some((outermost.origin, outermost.line)))
+        refusal(ProblemKind::Syntax, message, blamed.map(|section| (section.origin, section.line)))
     }
 
     pub(super) fn next(&mut self, input: &mut Input) -> Result<Option<Text>, Stop> {

@@ -1,0 +1,306 @@
+//! The values of other modules' directives.
+
+use super::Line;
+use super::core::method;
+use super::values::{atoi, digits, is_one_of};
+use crate::apache::access::address::Network;
+use crate::apache::expr;
+
+/// Checks a directive; `None`: it is none that is checked here.
+pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
+    Some(match name {
+        "allowmethods" => allow_methods(line),
+        "action" => match line.words.get(2) {
+            Some(word) if !word.eq_ignore_ascii_case(b"virtual") => {
+                Err(format!("unrecognized option '{}'", line.lossy(2)))
+            }
+            _ => Ok(()),
+        },
+        "allowconnect" => {
+            all(line, |word| word.first().is_some_and(u8::is_ascii_digit), "port numbers must be numeric")
+        }
+        "cachedisable" => {
+            let word = line.word(0);
+            let path = word.starts_with(b"/")
+                || memchr::memmem::find(word, b"://").is_some()
+                || word.eq_ignore_ascii_case(b"on");
+            require(path, "CacheDisable must specify a path or an URL")
+        }
+        "cacheenable" => cache_enable(line),
+        "cookiedomain" => require(line.word(0).starts_with(b"."), "CookieDomain values must begin with a dot"),
+        "customlog" | "transferlog" | "globallog" => custom_log(line),
+        "dav" => dav(line),
+        "directoryindexredirect" => directory_index_redirect(line),
+        "indexoptions" => super::autoindex::index_options(line),
+        "indexorderdefault" => super::autoindex::order(line),
+        "multiviewsmatch" => {
+            line.not_limited().and_then(|()| line.not_within(&["location", "locationmatch"])).and_then(|()| {
+                all(
+                    line,
+                    |word| is_one_of(word, &["any", "negotiatedonly", "filters", "handlers"]),
+                    "unrecognized option",
+                )
+            })
+        }
+        "proxyremote" | "proxyremotematch" => require(
+            memchr::memmem::find(line.word(1), b"://").is_some(),
+            &format!("{}: bad syntax for a remote proxy server", line.row.name),
+        ),
+        "proxypass" | "proxypassmatch" => proxy_pass(line),
+        "proxypassreverse"
+            if line.words.len() < 2
+                && line.place.within(&["location", "locationmatch", "proxy", "proxymatch"]).is_none() =>
+        {
+            Err("ProxyPassReverse needs a path when not defined in a location".into())
+        }
+        "proxydomain" => require(line.word(0).starts_with(b"."), "ProxyDomain: domain name must start with a dot"),
+        "receivebuffersize" | "sendbuffersize" | "proxyreceivebuffersize" | "proxyiobuffersize" => {
+            let size = atoi(line.word(0), i64::from(i32::MAX));
+            require(
+                size == 0 || size >= 512,
+                &format!("{} must be >= 512 bytes, or 0 for system default", line.row.name),
+            )
+        }
+        "proxysourceaddress" => Ok(()),
+        "remoteipproxyprotocolexceptions" => remote_exceptions(line),
+        "requestreadtimeout" => request_read_timeout(line),
+        "sslsessioncache" | "sslstaplingcache" | "authncachesocache" | "cachesocache" => shared_cache(line, name),
+        "ssloptions" => all(
+            line,
+            |word| {
+                let word = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(word);
+                is_one_of(
+                    word,
+                    &[
+                        "stdenvvars",
+                        "exportcertdata",
+                        "fakebasicauth",
+                        "strictrequire",
+                        "optrenegotiate",
+                        "legacydnstringformat",
+                        "exportbothcertdata",
+                    ],
+                )
+            },
+            "illegal option",
+        ),
+        "sslprotocol" | "sslproxyprotocol" => all(
+            line,
+            |word| {
+                let word = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(word);
+                is_one_of(word, &["sslv3", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3", "all", "sslv2"])
+                    && !word.eq_ignore_ascii_case(b"sslv2")
+                    || word.eq_ignore_ascii_case(b"sslv2")
+            },
+            "illegal protocol",
+        ),
+        "sslrequire" => match expr::parse(&line.node.args, expr::Context { ssl_compat: true, ..line.expressions() }) {
+            Ok(_) => Ok(()),
+            Err(message) => Err(format!("SSLRequire: {message}")),
+        },
+        "sslciphersuite" | "sslproxyciphersuite" if line.words.len() > 1 => require(
+            is_one_of(line.word(0), &["ssl", "tlsv1.3"]),
+            &format!("protocol '{}' not supported", line.lossy(0)),
+        ),
+        "sslengine" => {
+            require(is_one_of(line.word(0), &["on", "off", "optional"]), "Argument must be On, Off, or Optional")
+        }
+        "heartbeatmaxservers" => {
+            let count = atoi(line.word(0), i64::from(i32::MAX));
+            require(
+                count == 0 || count >= 10,
+                "HeartbeatMaxServers: should be 0 for file storage, or greater or equal than 10 for slotmem",
+            )
+        }
+        "cachelastmodifiedfactor" => {
+            let number = std::str::from_utf8(line.word(0)).ok().and_then(|text| text.parse::<f64>().ok());
+            require(number.is_some(), "CacheLastModifiedFactor value must be a float")
+        }
+        "asyncrequestworkerfactor" => {
+            let number = std::str::from_utf8(line.word(0)).ok().and_then(|text| text.parse::<f64>().ok());
+            require(
+                number.is_some_and(|number| number > 0.0),
+                "AsyncRequestWorkerFactor argument must be a positive number",
+            )
+        }
+        "authformbody" | "authformlocation" | "authformmethod" | "authformmimetype" | "authformpassword"
+        | "authformusername" | "sessioncookiename" | "sessioncookiename2" => {
+            let bad = line.word(0).is_empty() || line.word(0).iter().any(|byte| matches!(byte, b'=' | b'&'));
+            require(!bad, &format!("{} cannot be empty, or contain '=' or '&'", line.row.name))
+        }
+        "sessiondbdcookiename" | "sessiondbdcookiename2" => {
+            let bad = line.word(0).iter().any(|byte| matches!(byte, b'=' | b'&' | b';'));
+            require(!bad, &format!("{} cannot contain '=', ';' or '&'", line.row.name))
+        }
+        "brotlifilternote" | "deflatefilternote" if line.words.len() > 1 => require(
+            is_one_of(line.word(0), &["input", "output", "ratio"]),
+            &format!("unknown note type {}", line.lossy(0)),
+        ),
+        _ => return None,
+    })
+}
+
+fn require(holds: bool, message: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(message.to_owned()) }
+}
+
+fn all(line: &Line, fits: impl Fn(&[u8]) -> bool, message: &str) -> Result<(), String> {
+    match line.words.iter().find(|word| !fits(word)) {
+        Some(word) => Err(format!("{}: {message} '{}'", line.row.name, String::from_utf8_lossy(word))),
+        None => Ok(()),
+    }
+}
+
+fn allow_methods(line: &Line) -> Result<(), String> {
+    if line.words.is_empty() {
+        return Err("AllowMethods: no method or 'reset' keyword given".into());
+    }
+    if line.word(0).eq_ignore_ascii_case(b"reset") {
+        return require(line.words.len() == 1, "AllowMethods: 'reset' keyword cannot be used with methods");
+    }
+    line.words.iter().try_for_each(|word| method(word))
+}
+
+fn cache_enable(line: &Line) -> Result<(), String> {
+    let (kind, url) = (line.word(0), line.words.get(1));
+    if kind.starts_with(b"/") {
+        return Err(format!("provider ({}) starts with a '/', are url and provider switched?", line.lossy(0)));
+    }
+    let in_location = line.place.within(&["location"]).is_some();
+    require(url.is_some() || in_location, &format!("CacheEnable provider ({}) is missing an URL", line.lossy(0)))
+}
+
+/// `CustomLog FILE FORMAT [env=…|expr=…]`.
+fn custom_log(line: &Line) -> Result<(), String> {
+    let Some(condition) = line.words.get(2) else { return Ok(()) };
+    let start = |prefix: &[u8]| condition.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    if start(b"env=") {
+        let variable = condition[4..].strip_prefix(b"!").unwrap_or(&condition[4..]);
+        return require(!variable.is_empty(), "missing environment variable name");
+    }
+    if start(b"expr=") {
+        return match expr::parse(&condition[5..], line.expressions()) {
+            Ok(_) => Ok(()),
+            Err(message) => Err(message),
+        };
+    }
+    Err("error in condition clause".into())
+}
+
+fn dav(line: &Line) -> Result<(), String> {
+    let provider = line.word(0);
+    if provider.eq_ignore_ascii_case(b"off") {
+        return Ok(());
+    }
+    let name = if provider.eq_ignore_ascii_case(b"on") { b"filesystem" } else { provider };
+    // A provider of this name comes with mod_dav_fs; other modules bring others.
+    let known = name == b"filesystem" && line.known.modules.has("dav_fs_module")
+        || name == b"svn" && line.known.modules.has("dav_svn_module");
+    require(
+        known || line.known.modules.unknown().next().is_some(),
+        &format!("unknown DAV provider: {}", String::from_utf8_lossy(name)),
+    )
+}
+
+fn directory_index_redirect(line: &Line) -> Result<(), String> {
+    let word = line.word(0);
+    if is_one_of(word, &["on", "off", "temp", "permanent", "seeother"]) {
+        return Ok(());
+    }
+    match digits(word) {
+        Some(300..=399) => Ok(()),
+        Some(number) if number >= 0 => Err("DirectoryIndexRedirect only accepts values between 300 and 399".into()),
+        _ => Err("DirectoryIndexRedirect ON|OFF|permanent|temp|seeother|3xx".into()),
+    }
+}
+
+fn proxy_pass(line: &Line) -> Result<(), String> {
+    let in_location = line.place.within(&["location", "locationmatch"]).is_some();
+    let mut words = line.words.iter().map(|word| &**word);
+    let path = if in_location { None } else { words.next() };
+    let regex = line.row.name == "ProxyPassMatch";
+    if regex && path.is_some_and(|path| super::values::regex(path).is_err()) {
+        return Err("regular expression could not be compiled".into());
+    }
+    let mut target = None;
+    for word in words {
+        match target {
+            None if is_one_of(word, &["interpolate", "nocanon", "noquery"]) => {}
+            None => target = Some(word),
+            Some(_) => {
+                if is_one_of(word, &["interpolate", "nocanon", "noquery"]) {
+                    continue;
+                }
+                require(
+                    word.contains(&b'='),
+                    "invalid ProxyPass|ProxyPassMatch parameter, it must be in the form 'key=value'",
+                )?;
+            }
+        }
+    }
+    let Some(target) = target else {
+        return Err("ProxyPass|ProxyPassMatch needs a path when not defined in a location".into());
+    };
+    let absolute = target == b"!" || memchr::memchr(b':', target).is_some() || regex && target.contains(&b'$');
+    require(absolute, &format!("ProxyPass URL must be absolute!: {}", String::from_utf8_lossy(target)))
+}
+
+fn remote_exceptions(line: &Line) -> Result<(), String> {
+    require(!line.words.is_empty(), "RemoteIPProxyProtocolExceptions requires an argument")?;
+    all(line, |word| Network::parse(word).is_ok(), "ip address appears to be invalid")
+}
+
+fn request_read_timeout(line: &Line) -> Result<(), String> {
+    line.words.iter().try_for_each(|word| {
+        let Some(equals) = memchr::memchr(b'=', word) else {
+            return Err("invalid RequestReadTimeout parameter, it must be in the form 'key=value'".to_owned());
+        };
+        let (key, value) = (&word[..equals], &word[equals + 1..]);
+        let lossy = String::from_utf8_lossy(word);
+        require(
+            is_one_of(key, &["handshake", "header", "body"]),
+            &format!("RequestReadTimeout: {lossy}: unknown parameter"),
+        )?;
+        let (range, rate) = match memchr::memchr(b',', value) {
+            Some(comma) => (&value[..comma], Some(&value[comma + 1..])),
+            None => (value, None),
+        };
+        let number = |text: &[u8]| digits(text).filter(|number| *number >= 0);
+        let good_rate = match rate {
+            None => true,
+            Some(rate) => match rate.split_at_checked(8) {
+                Some((name, digits)) if name.eq_ignore_ascii_case(b"minrate=") => {
+                    number(digits).is_some_and(|rate| rate > 0)
+                }
+                _ => false,
+            },
+        };
+        let good_range = match memchr::memchr(b'-', range) {
+            Some(dash) => match (number(&range[..dash]), number(&range[dash + 1..])) {
+                (Some(least), Some(most)) => least < most,
+                _ => false,
+            },
+            None => number(range).is_some(),
+        };
+        require(good_range && good_rate, &format!("RequestReadTimeout: {lossy}: invalid timeout or rate"))
+    })
+}
+
+/// The shared object caches, `NAME[:ARGUMENT]`: each comes with a module of its own.
+fn shared_cache(line: &Line, name: &str) -> Result<(), String> {
+    let word = line.word(0);
+    let ssl = name.starts_with("ssl");
+    if name == "sslsessioncache" && is_one_of(word, &["none", "nonenotnull"]) {
+        return Ok(());
+    }
+    let provider = word.split(|&byte| byte == b':').next().unwrap_or(word);
+    let lossy = String::from_utf8_lossy(provider).into_owned();
+    let modules = &line.known.modules;
+    if modules.has(&format!("socache_{}_module", lossy.to_ascii_lowercase())) || !ssl && provider == b"default" {
+        return Ok(());
+    }
+    if modules.unknown().next().is_some() {
+        return Ok(());
+    }
+    Err(format!("{}: '{lossy}' cache not supported, maybe you need to load mod_socache_{lossy}", line.row.name))
+}
