@@ -4,6 +4,7 @@ mod explain;
 mod lint;
 mod rules;
 mod settings;
+mod shell;
 mod write;
 
 use std::io::{self, IsTerminal, Write};
@@ -40,6 +41,10 @@ enum Command {
     Rule(rules::RuleOptions),
     /// List the rules
     Rules,
+    /// Print a completion script for a shell
+    Completions(shell::CompletionOptions),
+    /// Print or write the manual pages
+    Man(shell::ManOptions),
 }
 
 /// A command could not do its work: the message for standard error.
@@ -68,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Lint(options) => lint::run(&options, &mut out),
         Command::Rule(options) => rules::page(&options, &mut out),
         Command::Rules => rules::list(&mut out),
+        Command::Completions(options) => shell::completions(&options, &mut out),
+        Command::Man(options) => shell::man(&options, &mut out),
     };
     let code = match ended {
         Ok(code) => code,

@@ -27,8 +27,8 @@ pub struct Filters {
     pub etag: Setting<bool>,
     /// `max_ranges`; `None`: as many as the client likes.
     pub max_ranges: Setting<Option<u64>>,
-    /// A filter in force that rewrites the body: no ranges, and no Last-Modified unless kept.
-    pub rewrites_body: Option<Setting<Rewrite>>,
+    /// The filters in force that may rewrite the body, and so take its ranges away.
+    pub rewriters: Vec<Setting<&'static str>>,
     /// `fastcgi_index`.
     pub fastcgi_index: Box<[u8]>,
     /// `fastcgi_split_path_info`.
@@ -46,24 +46,13 @@ pub enum IfModifiedSince {
     Before,
 }
 
-/// A filter that rewrites the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewrite {
-    /// `ssi`.
-    Ssi,
-    /// `sub_filter`.
-    Sub,
-    /// `add_before_body`, `add_after_body`.
-    Addition,
-}
-
 impl Default for Filters {
     fn default() -> Self {
         Filters {
             if_modified_since: Setting::default_value(IfModifiedSince::Exact),
             etag: Setting::default_value(true),
             max_ranges: Setting::default_value(None),
-            rewrites_body: None,
+            rewriters: Vec::new(),
             fastcgi_index: Box::default(),
             fastcgi_split_path_info: None,
         }
@@ -77,6 +66,7 @@ impl Filters {
         "etag",
         "max_ranges",
         "ssi",
+        "gzip",
         "sub_filter",
         "add_before_body",
         "add_after_body",
@@ -88,7 +78,6 @@ impl Filters {
     pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, _first_here: bool, _table: &mut Table) {
         let Some(&first) = args.first() else { return };
         let on = first.eq_ignore_ascii_case(b"on");
-        let rewrite = |what| Some(Setting::new(what, origin));
         match name {
             b"if_modified_since" => {
                 let how = match &*first.to_ascii_lowercase() {
@@ -103,16 +92,22 @@ impl Filters {
                 let most = super::inet::atoi(first).and_then(|most| u64::try_from(most).ok());
                 self.max_ranges = Setting::new(most, origin);
             }
-            b"ssi" if on => self.rewrites_body = rewrite(Rewrite::Ssi),
-            b"sub_filter" => self.rewrites_body = rewrite(Rewrite::Sub),
-            b"add_before_body" | b"add_after_body" if !first.is_empty() => {
-                self.rewrites_body = rewrite(Rewrite::Addition);
-            }
+            b"ssi" => self.rewriter("ssi", on, origin),
+            b"gzip" => self.rewriter("gzip", on, origin),
+            b"sub_filter" => self.rewriter("sub_filter", true, origin),
+            b"add_before_body" | b"add_after_body" => self.rewriter("addition", !first.is_empty(), origin),
             b"fastcgi_index" => self.fastcgi_index = first.into(),
             b"fastcgi_split_path_info" => {
                 self.fastcgi_split_path_info = Pattern::new(first, Options::nginx(false)).ok().map(Arc::new);
             }
             _ => {}
+        }
+    }
+
+    fn rewriter(&mut self, name: &'static str, on: bool, origin: Origin) {
+        self.rewriters.retain(|known| known.value != name);
+        if on {
+            self.rewriters.push(Setting::new(name, origin));
         }
     }
 }
@@ -161,6 +156,6 @@ fn unknown<T>(path: &Path, cx: &mut Cx) -> Flow<T> {
 
 /// A filter refuses the response.
 fn refuse<T>(status: u16) -> Flow<T> {
-    let cause = if status == 412 { &cause::nginx::PRECONDITION_FAILED } else { &cause::nginx::RANGE_NOT_SATISFIABLE };
+    let cause = if status == 412 { cause::nginx::PRECONDITION_FAILED } else { cause::nginx::RANGE_NOT_SATISFIABLE };
     error(status, Decision::new(cause))
 }

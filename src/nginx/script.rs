@@ -7,7 +7,7 @@
 //! (case: `set-escapes-captures`).
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::complex::{self, Assembled, ComplexValue, Evaluated, Part, Quoting};
@@ -69,8 +69,6 @@ enum Condition {
 struct Rewrite {
     regex: Regex,
     replacement: Box<[Part]>,
-    /// The replacement as written.
-    source: Box<[u8]>,
     /// The old query is kept.
     add_args: bool,
     /// The literal part of a redirect has a query of its own.
@@ -90,7 +88,7 @@ struct Return {
     status: u16,
     /// A text or, of a redirect, its target.
     text: Option<ComplexValue>,
-    /// How many `if` it stands in: 0 or 1.
+    /// It stands inside an `if`.
     conditional: bool,
 }
 
@@ -180,7 +178,6 @@ fn rewrite(pattern: &[u8], replacement: &[u8], flag: &[u8], table: &mut Table) -
     });
     Some(Op::Rewrite(Box::new(Rewrite {
         regex,
-        source: replacement.into(),
         add_args,
         has_args,
         measured: has_variable || repeated,
@@ -287,9 +284,13 @@ fn run_rewrite<'a>(rewrite: &'a Rewrite, origin: Origin, r: &mut HttpRequest<'a>
         r.valid_location = false;
     }
     let quoting = Quoting { quote: rewrite.redirect.is_some(), is_args: false };
+    let leads_away = |r: &HttpRequest| Decision::new(causes::REWRITE_REDIRECT).by(Some(origin)).with(r.related());
     let (mut text, args) = match complex::assemble(&rewrite.replacement, quoting, rewrite.measured, r, cx) {
         Assembled::Text { text, args } => (text, args),
         Assembled::Overrun => return variables::overrun(cx),
+        Assembled::Unknown(_) if rewrite.redirect.is_some() => {
+            return redirect(rewrite.redirect.unwrap_or(302), None, leads_away(r));
+        }
         Assembled::Unknown(question) => return cx.unknown(Question { origin: Some(origin), ..question }),
     };
     if let Some(status) = rewrite.redirect {
@@ -298,8 +299,7 @@ fn run_rewrite<'a>(rewrite: &'a Rewrite, origin: Origin, r: &mut HttpRequest<'a>
             text.push(if rewrite.has_args { b'&' } else { b'?' });
             text.extend_from_slice(&r.args);
         }
-        let decision = Decision::new(causes::REWRITE_REDIRECT).by(Some(origin)).with(r.related());
-        return redirect(status, text, decision);
+        return redirect(status, Some(text), leads_away(r));
     }
     match args {
         Some(args) => {
@@ -322,8 +322,8 @@ fn run_rewrite<'a>(rewrite: &'a Rewrite, origin: Origin, r: &mut HttpRequest<'a>
     ControlFlow::Continue(true)
 }
 
-fn redirect<T>(status: u16, location: Vec<u8>, decision: Decision) -> Flow<T> {
-    ControlFlow::Break(Leave::Error(Failure { status, decision: Box::new(decision), location: Some(location) }))
+fn redirect<T>(status: u16, location: Option<Vec<u8>>, decision: Decision) -> Flow<T> {
+    ControlFlow::Break(Leave::Error(Failure { status, decision: Box::new(decision), location }))
 }
 
 /// `ngx_unescape_uri` with NGX_UNESCAPE_REDIRECT: `%` and two digits become the byte they stand for, if that is above `%`
@@ -391,13 +391,12 @@ fn run_return<'a>(
     // A literal empty text counts as none.
     let text = answer.text.as_ref().filter(|text| text.as_literal().is_none_or(|text| !text.is_empty()));
     match (status, text) {
-        (301..=303 | 307 | 308, text) => {
-            let location = match text {
-                Some(text) => text.evaluate(r, cx)?.into_owned(),
-                None => Vec::new(),
-            };
-            redirect(status, location, decision)
-        }
+        (301..=303 | 307 | 308, text) => match text.map(|text| text.value(r, cx)) {
+            Some(Evaluated::Text(text)) => redirect(status, Some(text.into_owned()), decision),
+            Some(Evaluated::Overrun) => variables::overrun(cx),
+            // Where it leads is not known, but that it is a redirect is.
+            Some(Evaluated::Unknown(_)) | None => redirect(status, None, decision),
+        },
         // 444, 408 and 499 close the connection, but a text makes them statuses like any other.
         (408 | 444 | 499, None) => {
             decision.cause = causes::RETURN_CLOSE;
@@ -530,7 +529,7 @@ fn ask(cx: &mut Cx, why: &Question, variable: VariableId, test: &str, origin: Or
 }
 
 /// `ngx_http_script_file_code`: stat(2) as the worker; any error is "no".
-fn file_test<'a>(test: FileTest, path: &PathBuf, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<bool> {
+fn file_test<'a>(test: FileTest, path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<bool> {
     let stat = match lookup(path, r, cx)? {
         Found::Stat(stat) => stat,
         Found::Denied(_) => return ControlFlow::Continue(false),
@@ -542,7 +541,7 @@ fn file_test<'a>(test: FileTest, path: &PathBuf, r: &mut HttpRequest<'a>, cx: &m
         FileTest::Executable => match stat.mode {
             Some(mode) => mode & 0o100 != 0,
             None => {
-                let question = Question::new(Subject::Permission(path.clone()));
+                let question = Question::new(Subject::Permission(path.to_path_buf()));
                 let shown = path.display();
                 let alternatives = [format!("`{shown}` is not executable"), format!("`{shown}` is executable")];
                 cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1

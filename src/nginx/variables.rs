@@ -439,7 +439,7 @@ fn escape_args(text: &[u8]) -> Vec<u8> {
 
 /// More was to be copied than was measured: nginx answers 500 and logs `no buffer space in script copy`.
 pub(super) fn overrun<T>(_: &mut Cx) -> Flow<T> {
-    error(500, Decision::new(&cause::nginx::SCRIPT_OVERRUN))
+    error(500, Decision::new(cause::nginx::SCRIPT_OVERRUN))
 }
 
 /// Lossy text of a byte string, for questions.

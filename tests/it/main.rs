@@ -2,8 +2,11 @@
 
 mod case;
 mod cases;
+mod cli;
 mod corpus_apache;
+mod example;
 mod rules;
+mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -15,6 +18,8 @@ fn main() {
         Err(why) => trials.push(Trial::test("cases", move || Err(why.into()))),
     }
     trials.extend(rules::trials());
+    trials.extend(cli::trials());
     trials.extend(corpus_apache::trials());
+    trials.extend(tidy::trials());
     libtest_mimic::run(&args, trials).exit();
 }

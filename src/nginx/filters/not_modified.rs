@@ -44,7 +44,7 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         return Flow::Continue(sent);
     }
     sent.status = 304;
-    sent.decision = Some(Box::new(Decision::new(&cause::nginx::NOT_MODIFIED)));
+    sent.decision = Some(Box::new(Decision::new(cause::nginx::NOT_MODIFIED)));
     Flow::Continue(sent)
 }
 

@@ -3,6 +3,7 @@
 use super::super::request::{Cx, Flow, HttpRequest, Sent};
 use super::super::version::Version;
 use super::{content_length, etag, http_time, last_modified, refuse};
+use crate::fact::{Question, Subject};
 use crate::request::HttpVersion;
 
 /// The first version that looks at what a multipart answer would weigh.
@@ -25,7 +26,7 @@ enum Ranges {
 /// 416 as an error, 206 instead of the response, or the response.
 pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sent) -> Flow<Sent> {
     let max_ranges = r.conf.filters.max_ranges.value.unwrap_or(UNLIMITED);
-    let offered = sent.status == 200 && sent.entity.allow_ranges && r.conf.filters.rewrites_body.is_none();
+    let offered = sent.status == 200 && sent.entity.allow_ranges;
     if !offered || r.request.version < HttpVersion::HTTP_10 || max_ranges == 0 {
         return Flow::Continue(sent);
     }
@@ -46,7 +47,11 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         }
     }
     let Some(length) = content_length(&sent.entity, cx)? else { return Flow::Continue(sent) };
-    match parse(ranges, length, max_ranges, cx.version) {
+    let ranges = parse(ranges, length, max_ranges, cx.version);
+    if ranges != Ranges::Whole && is_rewritten(r, cx) {
+        return Flow::Continue(sent);
+    }
+    match ranges {
         Ranges::Some => {
             sent.status = 206;
             Flow::Continue(sent)
@@ -54,6 +59,18 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         Ranges::Unsatisfiable => refuse(416),
         Ranges::Whole => Flow::Continue(sent),
     }
+}
+
+/// Whether another filter rewrites the body, which depends on the type of the response and is asked.
+fn is_rewritten(r: &HttpRequest, cx: &mut Cx) -> bool {
+    let accepts_gzip =
+        || r.header(b"Accept-Encoding").is_some_and(|value| value.windows(4).any(|word| word == b"gzip"));
+    r.conf.filters.rewriters.iter().filter(|filter| filter.value != "gzip" || accepts_gzip()).any(|filter| {
+        let name = filter.value;
+        let question = Question::at(Subject::Opaque(name.to_owned()), filter.origin);
+        let alternatives = [format!("`{name}` leaves the response alone"), format!("`{name}` rewrites the response")];
+        cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1
+    })
 }
 
 /// `ngx_http_range_parse`, of what follows `bytes=`.
