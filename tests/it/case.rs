@@ -19,6 +19,19 @@ pub struct About {
     pub worker: Option<String>,
     pub port: Option<u16>,
     pub recorded_with: String,
+    /// Another version that was asked, and whether it said the same.
+    #[serde(default)]
+    pub also: Value,
+    /// The same in an older spelling.
+    #[serde(default)]
+    pub nginx_1_31_3: Value,
+}
+
+impl About {
+    /// Whether nginx 1.31.3 gave the answers that 1.22.1 gave.
+    pub fn same_on_131(&self) -> bool {
+        self.also["same"] == true || self.nginx_1_31_3 == "same answers"
+    }
 }
 
 /// A line of `fs.json`.
@@ -220,6 +233,11 @@ impl Question {
     pub fn overlay(&self) -> Vec<(String, Option<String>)> {
         let Some(overlay) = self.line.get("overlay").and_then(Value::as_object) else { return Vec::new() };
         overlay.iter().map(|(path, text)| (path.clone(), text.as_str().map(str::to_owned))).collect()
+    }
+
+    /// Whether another answer is recorded for this version.
+    pub fn has_answer_on(&self, server_version: &str) -> bool {
+        self.line.get("expect_on").and_then(|by| by.get(server_version)).is_some()
     }
 
     /// What the real server answered, on `version` where answers differ by version.

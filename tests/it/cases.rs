@@ -188,7 +188,7 @@ fn blame(expect: &Value, answer: &Value) -> Result<(), String> {
 }
 
 /// Puts a question's files there; gives back what has to be restored.
-fn put_overlay(question: &Question, root: &Path) -> std::io::Result<Vec<(PathBuf, Option<Vec<u8>>)>> {
+pub fn put_overlay(question: &Question, root: &Path) -> std::io::Result<Vec<(PathBuf, Option<Vec<u8>>)>> {
     let mut kept = Vec::new();
     for (path, text) in question.overlay() {
         let path = root.join(path);
@@ -201,7 +201,8 @@ fn put_overlay(question: &Question, root: &Path) -> std::io::Result<Vec<(PathBuf
     Ok(kept)
 }
 
-fn take_overlay(kept: Vec<(PathBuf, Option<Vec<u8>>)>) -> std::io::Result<()> {
+/// Restores what `put_overlay` kept.
+pub fn take_overlay(kept: Vec<(PathBuf, Option<Vec<u8>>)>) -> std::io::Result<()> {
     for (path, bytes) in kept {
         match bytes {
             Some(bytes) => std::fs::write(&path, bytes)?,

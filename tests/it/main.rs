@@ -6,11 +6,15 @@ mod cli;
 mod corpus_apache;
 mod example;
 mod rules;
+mod servers;
 mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
 
 fn main() {
+    if servers::session::serve_if_inside() {
+        return;
+    }
     let args = Arguments::from_args();
     let mut trials: Vec<Trial> = Vec::new();
     match cases::trials() {
@@ -21,5 +25,9 @@ fn main() {
     trials.extend(cli::trials());
     trials.extend(corpus_apache::trials());
     trials.extend(tidy::trials());
+    match servers::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("servers", move || Err(why.into()))),
+    }
     libtest_mimic::run(&args, trials).exit();
 }
