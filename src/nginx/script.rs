@@ -556,12 +556,15 @@ mod tests {
 
     #[test]
     fn redirects_are_unescaped_up_to_the_query() {
-        // Recorded: `rewrite ^/f http://h/…` with these replacements.
+        // Recorded: `rewrite ^/ TEXT`, and the Location of the answer.
         for (text, location) in [
             ("http://h/a%2Db%20c", "http://h/a-b%20c"),
             ("http://h/a%25b", "http://h/a%25b"),
             ("http://h/a?b=%2D", "http://h/a?b=%2D"),
             ("http://h/%7e%7F", "http://h/~%7F"),
+            ("http://h/%3Fx%2D", "http://h/?x%2D"),
+            ("http://h/%zz%4", "http://h/zz"),
+            ("http://h/%4z-", "http://h/-"),
         ] {
             assert_eq!(unescape_redirect(text.as_bytes()), location.as_bytes(), "{text}");
         }
