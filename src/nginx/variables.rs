@@ -4,150 +4,28 @@
 //! was worked out from changes later; only those marked *volatile* (nginx: not cacheable) are worked out again at each
 //! use. A value that nobody can know is [`Value::Unknown`], never an empty text.
 
-use std::collections::HashMap;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use super::complex::Quoting;
 use super::request::{Cx, Flow, HttpRequest, error};
-use super::tables::geo::Geo;
-use super::tables::geoip2::Lookup;
-use super::tables::map::Map;
-use super::tables::split_clients::SplitClients;
-use super::version::Version;
 use crate::cause;
 use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
-use crate::pattern::{Options, Pattern, PatternError};
 use crate::source::Origin;
 
 mod browser;
-mod builtin;
+pub mod builtin;
 mod connection;
 mod headers;
 mod paths;
+mod regex;
+mod table;
+
+pub use regex::Regex;
+pub use table::{Definition, Table, VariableId, is_builtin};
 
 /// The depth at which nginx gives up on variables that are made of each other; the innermost one counts as not found.
 const DEPTH: u8 = 100;
-
-/// A variable of a [`Table`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VariableId(u32);
-
-/// Every variable that a configuration names, and what defines it.
-#[derive(Debug)]
-pub struct Table {
-    version: Version,
-    variables: Vec<Variable>,
-    ids: HashMap<Box<[u8]>, VariableId>,
-    geoip_database: bool,
-    geoip_header: bool,
-}
-
-#[derive(Debug)]
-struct Variable {
-    name: Box<[u8]>,
-    definition: Definition,
-    origin: Option<Origin>,
-}
-
-/// What a variable is worked out by.
-#[derive(Debug)]
-pub enum Definition {
-    /// Nothing: nginx refuses the configuration.
-    Undefined,
-    /// Built into nginx.
-    Builtin(&'static builtin::Row),
-    /// Built in by its prefix; the rest of the name says which one of them.
-    Prefixed(&'static builtin::PrefixRow),
-    /// `set`: empty until it runs.
-    Set,
-    /// A named group of some regular expression: not found until that has matched.
-    Capture,
-    /// `map`.
-    Map(Box<Map>),
-    /// `geo`.
-    Geo(Box<Geo>),
-    /// `split_clients`.
-    SplitClients(Box<SplitClients>),
-    /// `geoip2`.
-    Database(Box<Lookup>),
-    /// A directive that is not simulated.
-    Opaque,
-}
-
-impl Table {
-    /// A table that knows what is built into this version.
-    pub fn new(version: Version) -> Self {
-        Table { version, variables: Vec::new(), ids: HashMap::new(), geoip_database: false, geoip_header: false }
-    }
-
-    /// The variable of this name, without `$` and in any case (`ngx_http_get_variable_index`).
-    pub fn id(&mut self, name: &[u8]) -> VariableId {
-        let name = name.to_ascii_lowercase();
-        if let Some(&id) = self.ids.get(&*name) {
-            return id;
-        }
-        let id = VariableId(self.variables.len() as u32);
-        let definition = builtin::find(&name, self.version);
-        self.variables.push(Variable { name: name.clone().into(), definition, origin: None });
-        self.ids.insert(name.into(), id);
-        id
-    }
-
-    /// Says what a variable is worked out by. The last one to say so wins, but `set` gives way to everything else, since
-    /// it only makes the name known (`NGX_HTTP_VAR_WEAK`).
-    pub fn define(&mut self, name: &[u8], definition: Definition, origin: Option<Origin>) -> VariableId {
-        let id = self.id(name);
-        let variable = &mut self.variables[id.0 as usize];
-        if !matches!(definition, Definition::Set) || matches!(variable.definition, Definition::Undefined) {
-            variable.definition = definition;
-            variable.origin = origin;
-        }
-        id
-    }
-
-    /// The name, in lower case and without `$`.
-    pub fn name(&self, id: VariableId) -> &[u8] {
-        &self.variables[id.0 as usize].name
-    }
-
-    /// What works it out.
-    pub fn definition(&self, id: VariableId) -> &Definition {
-        &self.variables[id.0 as usize].definition
-    }
-
-    /// The directive that defines it; none for a built-in one.
-    pub fn origin(&self, id: VariableId) -> Option<Origin> {
-        self.variables[id.0 as usize].origin
-    }
-
-    /// A `geoip_country`, `geoip_city` or `geoip_org` is there: `$geoip_…` come out of a database of the old format.
-    pub(super) fn has_geoip_database(&mut self) {
-        self.geoip_database = true;
-    }
-
-    /// `geoip2_proxy` is there: a header may say which address is looked up.
-    pub(super) fn geoip_follows_header(&mut self) {
-        self.geoip_header = true;
-    }
-
-    /// Whether a header may say which address `geoip2` looks up.
-    pub(super) fn geoip_by_header(&self) -> bool {
-        self.geoip_header
-    }
-
-    /// The names that nothing defines, in the order in which they were met.
-    pub fn undefined(&self) -> impl Iterator<Item = &[u8]> {
-        let undefined = |variable: &&Variable| matches!(variable.definition, Definition::Undefined);
-        self.variables.iter().filter(undefined).map(|variable| &*variable.name)
-    }
-}
-
-/// Whether a name, without `$` and in lower case, is built into a version of nginx.
-pub fn is_builtin(name: &[u8], version: Version) -> bool {
-    !matches!(builtin::find(name, version), Definition::Undefined)
-}
 
 /// What a variable is worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -224,7 +102,7 @@ impl State {
 
     /// The directive that gave a variable the value it has: the entry of a `map`, the `set`.
     pub fn origin(&self, id: VariableId) -> Option<Origin> {
-        self.slots.get(id.0 as usize)?.as_ref()?.origin
+        self.slots.get(id.index())?.as_ref()?.origin
     }
 
     /// No group is known any more: `$1` is empty.
@@ -248,85 +126,11 @@ impl State {
     }
 
     fn slot(&mut self, id: VariableId) -> &mut Option<Slot> {
-        let at = id.0 as usize;
+        let at = id.index();
         if self.slots.len() <= at {
             self.slots.resize_with(at + 1, || None);
         }
         &mut self.slots[at]
-    }
-}
-
-/// A regular expression whose groups the configuration can use.
-#[derive(Debug)]
-pub struct Regex {
-    pattern: Arc<Pattern>,
-    names: Vec<(usize, VariableId)>,
-}
-
-impl Regex {
-    /// `ngx_http_regex_compile`: named groups become variables.
-    ///
-    /// # Errors
-    /// PCRE's words about a pattern that it refuses.
-    pub fn compile(source: &[u8], caseless: bool, table: &mut Table) -> Result<Regex, PatternError> {
-        let pattern = Pattern::new(source, Options::nginx(caseless))?;
-        let named = pattern.names().iter().enumerate();
-        let names = named
-            .filter_map(|(group, name)| {
-                let id = table.define(name.as_deref()?.as_bytes(), Definition::Capture, None);
-                Some((group, id))
-            })
-            .collect();
-        Ok(Regex { pattern: Arc::new(pattern), names })
-    }
-
-    /// `ngx_http_regex_exec`: a match replaces `$1`… and the named groups, a failure leaves them.
-    ///
-    /// # Errors
-    /// The question whether it matches at all, where the match was given up.
-    pub fn exec(&self, state: &mut State, subject: &[u8]) -> Result<bool, Question> {
-        if self.pattern.group_count() == 0 {
-            let matched = self.pattern.is_match(subject).map_err(|_| self.limit())?;
-            if matched {
-                state.captures = Captures::Empty;
-            }
-            return Ok(matched);
-        }
-        let Some(captures) = self.pattern.captures(subject).map_err(|_| self.limit())? else {
-            return Ok(false);
-        };
-        for &(group, id) in &self.names {
-            let text = captures.groups.get(group).cloned().flatten().map_or(&b""[..], |range| &subject[range]);
-            state.set(id, Value::text(text), None);
-        }
-        state.captures = Captures::Known { subject: subject.into(), groups: captures.groups };
-        Ok(true)
-    }
-
-    /// The expression is taken to have matched a text that is not known: neither are its groups.
-    pub(super) fn assume_match(&self, state: &mut State, question: &Question) {
-        for &(_, id) in &self.names {
-            state.set(id, Value::Unknown(question.clone()), None);
-        }
-        if self.pattern.group_count() == 0 {
-            state.captures = Captures::Empty;
-        } else {
-            state.forget_captures(question);
-        }
-    }
-
-    /// The pattern as written.
-    pub fn source(&self) -> &[u8] {
-        self.pattern.source()
-    }
-
-    /// The compiled pattern.
-    pub fn pattern(&self) -> &Arc<Pattern> {
-        &self.pattern
-    }
-
-    fn limit(&self) -> Question {
-        Question::new(Subject::MatchLimit(String::from_utf8_lossy(self.source()).into_owned()))
     }
 }
 
@@ -341,7 +145,7 @@ pub fn get<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId) -> Flow
 
 /// The value of a variable, where the caller can go on without knowing it.
 pub(super) fn value<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId) -> Value {
-    if let Some(Some(slot)) = r.vars.slots.get(id.0 as usize)
+    if let Some(Some(slot)) = r.vars.slots.get(id.index())
         && !slot.volatile
     {
         return slot.value.clone();
@@ -350,7 +154,7 @@ pub(super) fn value<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId
         return Value::NotFound;
     }
     let variables = cx.variables;
-    let variable = &variables.variables[id.0 as usize];
+    let variable = variables.variable(id);
     r.vars.depth += 1;
     let mut origin = variable.origin;
     let (value, volatile) = match &variable.definition {
@@ -460,18 +264,5 @@ mod tests {
             b"c%2Bd%3Be%3Ff%23g%22h%3Ci%3Ej%5Ck%5El%60m%7Bn%7Co%7Dp%25q%FF"
         );
         assert_eq!(escape_args(b"aZ09-._~!$'()*,/:=@[]"), b"aZ09-._~!$'()*,/:=@[]");
-    }
-
-    #[test]
-    fn set_gives_way_to_every_other_definition() {
-        let mut table = Table::new(Version::NEWEST);
-        table.define(b"Http_X", Definition::Set, None);
-        assert!(matches!(table.definition(table.ids[&b"http_x"[..]]), Definition::Prefixed(_)));
-        let id = table.define(b"x", Definition::Set, None);
-        table.define(b"X", Definition::Capture, None);
-        table.define(b"x", Definition::Set, None);
-        assert!(matches!(table.definition(id), Definition::Capture));
-        table.id(b"nowhere");
-        assert_eq!(table.undefined().collect::<Vec<_>>(), [b"nowhere"]);
     }
 }
