@@ -5,6 +5,7 @@
 
 pub mod base64;
 pub mod build;
+pub mod check;
 pub mod complex;
 pub mod directives;
 pub mod explain;
