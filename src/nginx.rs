@@ -26,6 +26,7 @@ pub mod request;
 pub mod script;
 mod settings;
 pub mod tables;
+pub mod upstream;
 pub mod uri;
 pub mod variables;
 pub mod version;
