@@ -1,7 +1,4 @@
-//! The server's string helpers around URLs: escaping, unescaping, and filling `$1` of a match into a text
-//! (`server/util.c`).
-
-use crate::pattern::Captures;
+//! The server's string helpers around URLs: escaping and unescaping (`server/util.c`).
 
 /// `ap_os_escape_path` with `partial`, which is `ap_escape_uri`: everything outside letters, digits and
 /// `$-_.+!*'(),:;@&=/~` becomes `%xx`.
@@ -76,29 +73,6 @@ fn hex_pair(pair: &[u8]) -> Option<u8> {
     Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8)
 }
 
-/// `ap_pregsub`: `$0` to `$9` become groups, a backslash takes the special meaning off the next byte.
-pub(crate) fn substitute(template: &[u8], source: &[u8], captures: &Captures) -> Vec<u8> {
-    let mut result = Vec::with_capacity(template.len());
-    let mut bytes = template.iter().copied().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'$' => match bytes.peek() {
-                Some(digit) if digit.is_ascii_digit() => {
-                    let group = usize::from(digit - b'0');
-                    bytes.next();
-                    if let Some(Some(range)) = captures.groups.get(group) {
-                        result.extend_from_slice(&source[range.clone()]);
-                    }
-                }
-                _ => result.push(b'$'),
-            },
-            b'\\' => result.push(bytes.next().unwrap_or(b'\\')),
-            _ => result.push(byte),
-        }
-    }
-    result
-}
-
 /// `ap_is_url`: letters, digits, `+`, `-` and `.` up to a colon.
 pub(crate) fn is_url(text: &[u8]) -> bool {
     match memchr::memchr(b':', text) {
@@ -138,12 +112,6 @@ mod tests {
         assert_eq!(unescape_url(b"a%2fb", true), (b"a%2fb".to_vec(), Unescaped::Ok));
         assert_eq!(unescape_url(b"a%2fb", false), (b"a/b".to_vec(), Unescaped::Ok));
         assert_eq!(unescape_url(b"a%00b", false), (b"a".to_vec(), Unescaped::BadPath));
-    }
-
-    #[test]
-    fn templates_take_groups_and_escapes() {
-        let captures = Captures { groups: vec![Some(0..3), Some(1..2)] };
-        assert_eq!(substitute(b"x$1\\$1$2$", b"abc", &captures), b"xb$1$");
     }
 
     #[test]

@@ -30,6 +30,32 @@ pub(crate) enum Backrefs {
 }
 
 impl Backrefs {
+    /// The groups of a match.
+    pub fn of(captures: &Captures, subject: &[u8]) -> Backrefs {
+        let text = |group: &Option<std::ops::Range<usize>>| group.clone().map_or_else(Vec::new, |at| subject[at].to_vec());
+        Backrefs::Groups(captures.groups.iter().map(text).collect())
+    }
+
+    /// `ap_pregsub` with these groups: `$0` to `$9` are filled in, a backslash takes the special meaning off the next byte.
+    pub fn fill(&self, template: &[u8]) -> Fact<Vec<u8>> {
+        let mut result = Vec::with_capacity(template.len());
+        let mut bytes = template.iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            match (byte, bytes.peek()) {
+                (b'$', Some(digit @ b'0'..=b'9')) => {
+                    match self.group(usize::from(digit - b'0')) {
+                        Fact::Known(group) => result.extend_from_slice(&group),
+                        unknown => return unknown,
+                    }
+                    bytes.next();
+                }
+                (b'\\', Some(_)) => result.extend(bytes.next()),
+                _ => result.push(byte),
+            }
+        }
+        Fact::Known(result)
+    }
+
     /// The text of a group.
     pub fn group(&self, number: usize) -> Fact<Vec<u8>> {
         match self {
@@ -115,7 +141,7 @@ impl<'e> Evaluation<'e> {
                             // Groups that somebody still wants survive a pattern without parentheses.
                             if pattern.group_count() > 0 {
                                 *self.backrefs = match &captures {
-                                    Some(captures) => Backrefs::Groups(group_texts(captures, subject)),
+                                    Some(captures) => Backrefs::of(captures, subject),
                                     None => Backrefs::None,
                                 };
                             }
@@ -289,11 +315,6 @@ impl Compare {
     }
 }
 
-/// The text of each group of a match.
-fn group_texts(captures: &Captures, subject: &[u8]) -> Vec<Vec<u8>> {
-    captures.groups.iter().map(|group| group.clone().map_or_else(Vec::new, |range| subject[range].to_vec())).collect()
-}
-
 fn map<T, U>(fact: Fact<T>, change: impl FnOnce(T) -> U) -> Fact<U> {
     match fact {
         Fact::Known(value) => Fact::Known(change(value)),
@@ -364,4 +385,16 @@ fn escape_ldap(text: &[u8]) -> Vec<u8> {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_take_groups_and_escapes() {
+        let groups = Backrefs::of(&Captures { groups: vec![Some(0..3), Some(1..2), None] }, b"abc");
+        assert_eq!(groups.fill(b"x$1\\$1$2$"), Fact::Known(b"xb$1$".to_vec()));
+        assert_eq!(Backrefs::None.fill(b"$1-"), Fact::Known(b"-".to_vec()));
+    }
 }
