@@ -4,12 +4,15 @@
 //! through the hooks in the order of [`request::process_request_internal`].
 
 mod access;
+mod actions;
+mod alias;
 pub mod arity;
 mod build;
 pub mod check;
 mod content;
 mod core;
 pub mod directives;
+mod env;
 mod escape;
 pub mod explain;
 mod expr;
@@ -17,12 +20,20 @@ mod fnmatch;
 mod htaccess;
 pub mod lex;
 pub mod load;
+mod mime;
 mod model;
+mod negotiation;
 pub mod parse;
+mod remoteip;
 mod request;
+mod rewrite;
+mod setenvif;
+mod speling;
 mod table;
+mod userdir;
 mod variables;
 mod vhost;
+mod vhost_alias;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -31,12 +31,12 @@ impl DirRecord {
     }
 }
 
-/// Adds a directive to the record of the place where it stands. `method` gives a method its number.
-pub(crate) fn command(cmd: &Command, method: impl FnOnce(&[u8]) -> u8, dir: &mut DirRecord) {
+/// Adds a directive to the record of the place where it stands.
+pub(crate) fn command(cmd: &Command, dir: &mut DirRecord) {
     let (Some(key), Some(script)) = (cmd.arg(0), cmd.arg(1)) else { return };
     if cmd.name == "Script" {
         // Looked up from the front: what stands first was said last.
-        dir.scripts.insert(0, (method(key), Setting::new(script.to_vec(), cmd.origin)));
+        dir.scripts.insert(0, (cmd.methods.number(key), Setting::new(script.to_vec(), cmd.origin)));
         return;
     }
     let is_virtual = cmd.arg(2).is_some_and(|word| word.eq_ignore_ascii_case(b"virtual"));

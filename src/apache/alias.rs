@@ -5,11 +5,13 @@
 //! before any access control; those of directories, files and `.htaccess` act in the fixups, after it. A virtual host's
 //! list comes before the main server's, a deeper section's before the one around it.
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use crate::apache::escape::{atoi, escape_uri, is_url};
 use crate::apache::expr::{self, Backrefs, Failure, StringExpr};
 use crate::apache::model::{Command, Place};
+use crate::apache::request::normalize::canonical_path;
 use crate::apache::request::{Cx, Handled, RequestRec, expr_text};
 use crate::apache::variables::construct_url;
 use crate::cause;
@@ -17,6 +19,7 @@ use crate::fact::{Fact, Question, Subject};
 use crate::outcome::Decision;
 use crate::pattern::{Captures, Options, Pattern};
 use crate::source::{Origin, Setting};
+use crate::trace::apache::Event;
 
 /// The lists of a server.
 #[derive(Clone, Debug, Default)]
@@ -137,7 +140,8 @@ pub(crate) fn parse_alias(
             if path.is_some() {
                 return Err(format!("{name} cannot occur within directory context"));
             }
-            let from = if name.ends_with("Match") { From::Pattern(compile(fake)?) } else { From::Prefix(fake.to_vec()) };
+            let from =
+                if name.ends_with("Match") { From::Pattern(compile(fake)?) } else { From::Prefix(fake.to_vec()) };
             Ok(Parsed::List(Alias { from, real: real.to_vec(), script }))
         }
         _ => Err(format!("{name} takes two arguments")),
@@ -191,11 +195,8 @@ pub(crate) fn parse_redirect(
             return Ok(Parsed::Section(SectionRedirect { target: None, status }));
         }
     }
-    let (fake, url) = if word(2).is_none() && is_redirect.is_none() {
-        (Some(first), word(1))
-    } else {
-        (word(1), word(2))
-    };
+    let (fake, url) =
+        if word(2).is_none() && is_redirect.is_none() { (Some(first), word(1)) } else { (word(1), word(2)) };
     let regex = name == "RedirectMatch";
     let fake = fake.unwrap_or_default();
     let from = if regex { From::Pattern(compile(fake)?) } else { From::Prefix(fake.to_vec()) };
@@ -295,8 +296,7 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
                 }
             },
         };
-        map(real, alias.script, *origin, r, cx);
-        return Handled::Ok;
+        return map(&real, alias.script, *origin, r, cx);
     }
     Handled::Declined
 }
@@ -309,20 +309,22 @@ pub(crate) fn fixups<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     }
 }
 
-fn map(real: Vec<u8>, script: bool, origin: Origin, r: &mut RequestRec, cx: &mut Cx) {
+fn map(real: &[u8], script: bool, origin: Origin, r: &mut RequestRec, cx: &mut Cx) -> Handled {
     if script {
         r.handler = Some(Setting::new(b"cgi-script".to_vec(), origin));
         r.notes.set(b"alias-forced-type", b"cgi-script");
     }
+    let Some(filename) = server_root_relative(real, cx) else { return Handled::Declined };
+    cx.note("translate_name", Some(origin), || Event::Mapped { file: filename.clone() });
     r.mapped_by = Some(origin);
-    r.filename = Some(server_root_relative(&real, cx));
+    r.filename = Some(filename);
+    Handled::Ok
 }
 
-/// `ap_server_root_relative`: under `ServerRoot` unless absolute; `.`, `..` and repeated slashes are worked out.
-fn server_root_relative(path: &[u8], cx: &Cx) -> Vec<u8> {
-    use std::os::unix::ffi::OsStrExt;
-    let root = cx.config.known.server_root.as_os_str().as_bytes();
-    crate::apache::path::merge(root, path)
+/// `ap_server_root_relative`: under `ServerRoot` unless absolute; `.`, `..` and repeated slashes are worked out. `None`
+/// above the root.
+fn server_root_relative(path: &[u8], cx: &Cx) -> Option<Vec<u8>> {
+    canonical_path(cx.config.known.server_root_relative(path).as_os_str().as_bytes())
 }
 
 fn section_alias<'c>(setting: &Setting<Arc<SectionAlias>>, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
@@ -344,8 +346,7 @@ fn section_alias<'c>(setting: &Setting<Arc<SectionAlias>>, r: &mut RequestRec<'c
             real.extend_from_slice(&r.uri[length..]);
         }
     }
-    map(real, alias.script, origin, r, cx);
-    Handled::Ok
+    map(&real, alias.script, origin, r, cx)
 }
 
 /// The section's own redirect, then a list.
@@ -366,9 +367,7 @@ fn redirect<'c>(list: &[(Arc<Redirect>, Origin)], r: &mut RequestRec<'c>, cx: &m
     for (redirect, origin) in list {
         let target = match &redirect.from {
             From::Pattern(pattern) => match pattern.captures(&r.uri) {
-                Ok(Some(captures)) => {
-                    redirect.url.as_ref().map(|url| escape_url(&filled(url, &r.uri, &captures)))
-                }
+                Ok(Some(captures)) => redirect.url.as_ref().map(|url| escape_url(&filled(url, &r.uri, &captures))),
                 Ok(None) => continue,
                 Err(_) => return match_limit(pattern, *origin, cx),
             },

@@ -15,7 +15,10 @@ use crate::apache::model::{
     ServerRecords,
 };
 use crate::apache::request::normalize::merge_slashes;
-use crate::apache::{Config, content, core, vhost};
+use crate::apache::{
+    Config, actions, alias, content, core, env, mime, negotiation, remoteip, rewrite, setenvif, speling, userdir,
+    vhost, vhost_alias,
+};
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
 
@@ -519,6 +522,17 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "allowmethods_module" => access::allowmethods::command(cmd, record!(dir.allowmethods)),
         "ssl_module" => access::ssl::command(cmd, record!(records.ssl), record!(dir.ssl)),
         "dir_module" => content::dir::command(cmd, record!(dir.dir)),
+        "actions_module" => actions::command(cmd, record!(dir.actions)),
+        "alias_module" => alias::command(cmd, record!(records.alias), record!(dir.alias)),
+        "env_module" => env::command(cmd, record!(dir.env)),
+        "mime_module" => mime::command(cmd, record!(records.mime), record!(dir.mime)),
+        "negotiation_module" => negotiation::command(cmd, record!(dir.negotiation)),
+        "remoteip_module" => remoteip::command(cmd, record!(records.remoteip)),
+        "rewrite_module" => rewrite::command(cmd, record!(records.rewrite), record!(dir.rewrite)),
+        "setenvif_module" => setenvif::command(cmd, record!(records.setenvif), record!(dir.setenvif)),
+        "speling_module" => speling::command(cmd, record!(dir.speling)),
+        "userdir_module" => userdir::command(cmd, record!(records.userdir)),
+        "vhost_alias_module" => vhost_alias::command(cmd, record!(records.vhost_alias)),
         _ => {}
     }
 }

@@ -11,7 +11,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::apache::load::Modules;
-use crate::apache::{access, content, core, expr, vhost};
+use crate::apache::{
+    access, actions, alias, content, core, env, expr, mime, negotiation, remoteip, rewrite, setenvif, speling, userdir,
+    vhost, vhost_alias,
+};
 use crate::pattern::Pattern;
 use crate::source::{Origin, Setting};
 
@@ -325,10 +328,40 @@ records! {
         dir: content::dir::DirRecord, merge;
         /// mod_ssl.
         ssl: access::ssl::DirRecord, merge;
+        /// mod_actions.
+        actions: actions::DirRecord, merge;
+        /// mod_alias.
+        alias: alias::DirRecord, merge;
+        /// mod_env.
+        env: env::Record, merge;
+        /// mod_mime.
+        mime: mime::DirRecord, merge;
+        /// mod_negotiation.
+        negotiation: negotiation::DirRecord, merge;
+        /// mod_rewrite.
+        rewrite: rewrite::DirRecord, merge;
+        /// mod_setenvif.
+        setenvif: setenvif::Record, merge;
+        /// mod_speling.
+        speling: speling::DirRecord, replace;
     }
     server {
         /// mod_ssl.
         ssl: access::ssl::ServerRecord, merge;
+        /// mod_alias.
+        alias: alias::ServerRecord, merge;
+        /// mod_mime.
+        mime: mime::ServerRecord, merge;
+        /// mod_remoteip.
+        remoteip: remoteip::ServerRecord, merge;
+        /// mod_rewrite.
+        rewrite: rewrite::ServerRecord, merge;
+        /// mod_setenvif.
+        setenvif: setenvif::Record, merge;
+        /// mod_userdir.
+        userdir: userdir::ServerRecord, merge;
+        /// mod_vhost_alias.
+        vhost_alias: vhost_alias::ServerRecord, merge;
     }
 }
 

@@ -16,6 +16,7 @@ use crate::fact::{Fact, Question, Subject};
 use crate::outcome::Decision;
 use crate::request::Peer;
 use crate::source::{Origin, Setting};
+use crate::trace::apache::Event;
 
 /// The longest list of proxies that is read, in bytes.
 const MAX_LIST: u64 = 4 << 20;
@@ -167,9 +168,7 @@ pub(crate) fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> 
             r.headers_in.set(name, &passed);
         }
     }
-    cx.note("post_read_request", header.origin, || {
-        crate::trace::apache::Event::Note(format!("the client is {address}"))
-    });
+    cx.note("post_read_request", header.origin, || Event::Client { address });
     Handled::Ok
 }
 

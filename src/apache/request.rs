@@ -10,7 +10,7 @@ use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
 use crate::apache::model::{M_INVALID, PerDir, ServerConf};
 use crate::apache::table::Table;
 use crate::apache::variables::RequestScope;
-use crate::apache::{Config, access};
+use crate::apache::{Config, access, remoteip, rewrite, setenvif};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs::{Disk, FileKind, Stat};
 use crate::outcome::{Decision, Outcome};
@@ -244,6 +244,8 @@ pub(crate) struct RequestRec<'c> {
     pub is_file_subrequest: bool,
     /// What the walks remember.
     pub walks: walk::Walks,
+    /// What mod_rewrite remembers.
+    pub rewrite: rewrite::RequestState,
     /// The request this is a sub-request of.
     pub main: Option<Rc<Parent>>,
     /// The request this was redirected from.
@@ -300,6 +302,7 @@ impl<'c> RequestRec<'c> {
             no_local_copy: false,
             is_file_subrequest: false,
             walks: walk::Walks::default(),
+            rewrite: rewrite::RequestState::default(),
             main: None,
             prev: None,
             wants_user: None,
@@ -398,7 +401,7 @@ pub(crate) fn after_headers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// ap_run_post_read_request.
 fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
-    run_all(&[access::ssl::post_read_request], r, cx)
+    run_all(&[remoteip::post_read_request, setenvif::post_read_request, access::ssl::post_read_request], r, cx)
 }
 
 /// ap_process_request_internal: the hooks in order. The last location walk has the last word over directories.
@@ -442,8 +445,8 @@ fn location_and_if_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
 }
 
 /// ap_run_header_parser: the main request only, after the walks.
-fn header_parser<'c>(_r: &mut RequestRec<'c>, _cx: &mut Cx<'c>) -> Handled {
-    Handled::Ok
+fn header_parser<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    run_all(&[setenvif::header_parser], r, cx)
 }
 
 /// Directives of the server that are not simulated: they act from post_read_request on.

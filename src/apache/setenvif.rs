@@ -13,7 +13,7 @@ use crate::apache::variables::RequestScope;
 use crate::fact::{Fact, Question, Subject};
 use crate::pattern::{Options, Pattern};
 use crate::source::Origin;
-use crate::trace::apache;
+use crate::trace::apache::Event;
 
 /// Rules in order: the server's own, or those of the sections merged.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +40,10 @@ enum Attribute {
 #[derive(Debug)]
 enum Test {
     /// A pattern without metacharacters is looked for as a text; it captures nothing.
-    Contains { text: Vec<u8>, caseless: bool },
+    Contains {
+        text: Vec<u8>,
+        caseless: bool,
+    },
     Regex(Pattern),
 }
 
@@ -120,9 +123,7 @@ fn attribute_condition(name: &str, attribute: &[u8], rest: &mut &[u8], caseless:
         }
         _ => {
             let pattern = Pattern::new(attribute, Options::apache(caseless));
-            Attribute::HeaderPattern(
-                pattern.map_err(|_| format!("{name}Header name regex could not be compiled."))?,
-            )
+            Attribute::HeaderPattern(pattern.map_err(|_| format!("{name}Header name regex could not be compiled."))?)
         }
     };
     Ok(Condition::Attribute { name: attribute.into(), attribute: kind, test })
@@ -246,9 +247,7 @@ fn match_headers<'c>(record: Option<&Record>, r: &mut RequestRec<'c>, cx: &mut C
                     return Handled::Unknown;
                 }
             }
-            cx.note("setenvif", Some(*origin), || {
-                apache::Event::Note(format!("sets `{}`", String::from_utf8_lossy(name)))
-            });
+            cx.note("setenvif", Some(*origin), || Event::VariableSet { name: name.clone() });
         }
     }
     Handled::Declined
@@ -277,14 +276,7 @@ impl Attribute {
 }
 
 impl Test {
-    fn matches(
-        &self,
-        name: &[u8],
-        value: &Fact<Vec<u8>>,
-        groups: &mut Backrefs,
-        origin: Origin,
-        cx: &mut Cx,
-    ) -> bool {
+    fn matches(&self, name: &[u8], value: &Fact<Vec<u8>>, groups: &mut Backrefs, origin: Origin, cx: &mut Cx) -> bool {
         let value = match value {
             Fact::Known(value) => value,
             Fact::Unknown(question) => {

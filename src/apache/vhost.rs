@@ -115,6 +115,14 @@ pub(crate) fn matches_aliases(servers: &[ServerConf], index: usize, host: &[u8])
         || server.wild_aliases.iter().any(|alias| wildcard_match(alias, host))
 }
 
+/// Whether a URL's host and port name this very server (ap_matches_request_vhost).
+pub(crate) fn matches_request(servers: &[ServerConf], index: usize, host: &[u8], port: u16) -> bool {
+    let Some(server) = servers.get(index) else { return false };
+    let by_address =
+        |address: &Address| (address.port == 0 || address.port == port) && address.text.eq_ignore_ascii_case(host);
+    server.addresses.iter().any(by_address) || server.port == port && matches_aliases(servers, index, host)
+}
+
 /// The host whose `ServerPath` begins the path: how a request without Host finds its server (check_serverpath).
 pub(crate) fn from_path(servers: &[ServerConf], chain: &Chain, path: &[u8]) -> Option<usize> {
     let begins = |prefix: &[u8]| {

@@ -116,8 +116,8 @@ causes! {
     REWRITE_REDIRECT: "rewrite-redirect", "translate_name", None, "a rewrite rule redirects";
     REWRITE_STATUS: "rewrite-status", "translate_name", None, "a rewrite rule ends the request with this status";
     REDIRECT_STATUS: "redirect-status", "translate_name", None, "a redirect ends the request with this status";
-    REWRITE_BAD_URI: "rewrite-bad-uri", "translate_name", Some("AH10411"), "a rewrite rule left something that is no path";
-    REWRITE_TOO_MANY_ROUNDS: "rewrite-too-many-rounds", "translate_name", Some("AH02596"), "a rewrite rule starts over without end";
+    REWRITE_NOT_A_PATH: "rewrite-not-a-path", "translate_name", None, "a rewrite rule left something that is no path";
+    REWRITE_ROUNDS: "rewrite-too-many-rounds", "translate_name", Some("AH02596"), "a rewrite rule starts over without end";
     TOO_MANY_REDIRECTS: "too-many-redirects", "internal_redirect", Some("AH00124"), "the request was redirected internally more often than allowed";
     TOO_MANY_SUBREQUESTS: "too-many-subrequests", "sub_request", Some("AH00125"), "sub-requests are nested deeper than allowed";
     ERROR_DOCUMENT_REDIRECT: "error-document-redirect", "error", None, "the ErrorDocument is a URL, which turns the error into a redirect";
@@ -139,6 +139,15 @@ causes! {
     BODY_TOO_LARGE: "body-too-large", "handler", Some("AH01587"), "the body is larger than allowed";
     FIFO_BLOCKS: "fifo-blocks", "handler", None, "opening the FIFO waits for ever";
     NO_HANDLER: "no-handler", "handler", Some("AH00523"), "no handler takes the request";
+    ALIAS_EVALUATION: "alias-evaluation", "translate_name", Some("AH02825"), "the target of an Alias cannot be evaluated";
+    REDIRECT_EVALUATION: "redirect-evaluation", "translate_name", Some("AH02826"), "the target of a redirect cannot be evaluated";
+    REDIRECT_INVALID_TARGET: "redirect-invalid-target", "translate_name", Some("AH00674"), "the target of a redirect is no URL";
+    REMOTEIP_PROXY_PROTOCOL: "remoteip-proxy-protocol", "post_read_request", Some("AH03496"), "the connection does not begin with the PROXY line that the server waits for";
+    REWRITE_TOO_LONG: "rewrite-too-long", "translate_name", None, "rewrite rules make the path longer without end";
+    VARIANT_ALSO_VARIES: "variant-also-varies", "type_checker", None, "the chosen variant would be negotiated again";
+    TYPE_MAP_MISSING: "type-map-missing", "handler", Some("AH00683"), "the type map does not exist";
+    TYPE_MAP_INVALID: "type-map-invalid", "handler", Some("AH00681"), "a line of the type map cannot be read";
+    ACTION_FILE_MISSING: "action-file-missing", "handler", Some("AH00652"), "an Action is for files that exist, and this one does not";
     NOT_MODIFIED: "not-modified", "handler", None, "the client has the current version";
     PRECONDITION_FAILED: "precondition-failed", "handler", None, "a condition of the request does not hold";
     RANGE_NOT_SATISFIABLE: "range-not-satisfiable", "handler", None, "no requested range lies within the file";

@@ -14,6 +14,26 @@ pub enum Event {
         /// The server's message.
         message: String,
     },
+    /// A rewrite rule's pattern matched.
+    RewriteRule {
+        /// What it was matched against.
+        subject: Vec<u8>,
+    },
+    /// A rewrite condition was evaluated.
+    RewriteCond {
+        /// Whether it held.
+        held: bool,
+    },
+    /// mod_remoteip made this the client.
+    Client {
+        /// Its address.
+        address: std::net::IpAddr,
+    },
+    /// A variable of the environment was set.
+    VariableSet {
+        /// Its name.
+        name: Vec<u8>,
+    },
     /// A section matched and was merged.
     SectionMatched {
         /// `Directory`, `DirectoryMatch`, `Location`, `Files`.

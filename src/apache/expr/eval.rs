@@ -32,7 +32,8 @@ pub(crate) enum Backrefs {
 impl Backrefs {
     /// The groups of a match.
     pub fn of(captures: &Captures, subject: &[u8]) -> Backrefs {
-        let text = |group: &Option<std::ops::Range<usize>>| group.clone().map_or_else(Vec::new, |at| subject[at].to_vec());
+        let text =
+            |group: &Option<std::ops::Range<usize>>| group.clone().map_or_else(Vec::new, |at| subject[at].to_vec());
         Backrefs::Groups(captures.groups.iter().map(text).collect())
     }
 

@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn qualities_have_three_digits() {
-        for (text, value) in [("1", 1.0), ("0", 0.0), ("0.5", 0.5), (".25", 0.25), ("0.1239", 0.123), ("x", 1.0), ("", 1.0)] {
+        for (text, value) in
+            [("1", 1.0), ("0", 0.0), ("0.5", 0.5), (".25", 0.25), ("0.1239", 0.123), ("x", 1.0), ("", 1.0)]
+        {
             assert_eq!(quality(text.as_bytes()), value, "{text}");
         }
     }

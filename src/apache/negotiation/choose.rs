@@ -238,9 +238,7 @@ fn language_quality(variant: &Variant, preferences: &Preferences, default: f32, 
 
 /// `find_lang_index`: the first entry of `LanguagePriority` that begins the language.
 fn language_index(priority: &[Vec<u8>], language: &[u8]) -> Option<usize> {
-    priority
-        .iter()
-        .position(|entry| language.get(..entry.len()).is_some_and(|start| start.eq_ignore_ascii_case(entry)))
+    priority.iter().position(|entry| language.get(..entry.len()).is_some_and(|start| start.eq_ignore_ascii_case(entry)))
 }
 
 fn accepted_language(variant: &Variant, ranges: &[Accepted], strict: bool, score: &mut Score) {

@@ -4,6 +4,7 @@ use crate::apache::content::{asis, autoindex, cgi, default_handler};
 use crate::apache::model::{M_GET, M_POST};
 use crate::apache::request::subrequest::internal_redirect;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, handler_is, run_first};
+use crate::apache::{actions, negotiation};
 use crate::cause;
 use crate::fact::Subject;
 use crate::outcome::Decision;
@@ -11,13 +12,15 @@ use crate::source::Setting;
 use crate::trace::apache::Event;
 
 /// The handlers in order; each looks at `r.handler` first. The default handler takes what is left.
-const HANDLERS: [Hook; 7] = [
+const HANDLERS: [Hook; 9] = [
     redirect_handler,
     status_handlers,
     cgi::handler,
     asis::handler,
+    negotiation::type_map_handler,
     other_handlers,
     autoindex::handler,
+    actions::handler,
     default_handler::handler,
 ];
 

@@ -52,6 +52,7 @@ fn make<'c>(r: &RequestRec<'c>) -> RequestRec<'c> {
     let mut sub = r.clone();
     sub.per_dir = r.server.defaults.clone();
     sub.walks = super::walk::Walks::default();
+    sub.rewrite = r.rewrite.for_subrequest();
     sub.main = Some(r.as_parent());
     sub.prev = None;
     sub.method = b"GET".to_vec();

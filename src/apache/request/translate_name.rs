@@ -6,12 +6,19 @@ use std::path::Path;
 
 use crate::apache::request::normalize::{PATH_MAX, canonical_path};
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, run_first};
+use crate::apache::{alias, rewrite, userdir, vhost_alias};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::trace::apache::Event;
 
 /// The hooks in order: mod_rewrite before mod_proxy before mod_alias, the core last.
-const TRANSLATE_NAME: [Hook; 1] = [core_translate];
+const TRANSLATE_NAME: [Hook; 5] = [
+    rewrite::hook_uri2file,
+    alias::translate_name,
+    userdir::translate_name,
+    vhost_alias::translate_name,
+    core_translate,
+];
 
 /// ap_run_translate_name.
 pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {

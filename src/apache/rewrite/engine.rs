@@ -194,7 +194,7 @@ impl<'e, 'c> Engine<'e, 'c> {
             Err(handled) => return Matched::Ended(handled),
         }
         let (origin, subject) = (self.origin, self.uri.clone());
-        self.cx.note("rewrite", Some(origin), || Event::RewriteRuleMatched { subject });
+        self.cx.note("rewrite", Some(origin), || Event::RewriteRule { subject });
         self.condition_groups = Backrefs::None;
         match self.conditions_hold(rule) {
             Ok(true) => {}
@@ -290,7 +290,7 @@ impl<'e, 'c> Engine<'e, 'c> {
             },
         };
         let result = holds != condition.negated;
-        self.cx.note("rewrite", Some(origin), || Event::RewriteCond { holds: result });
+        self.cx.note("rewrite", Some(origin), || Event::RewriteCond { held: result });
         Ok(result)
     }
 

@@ -9,7 +9,7 @@ use super::{MapKind, Rule};
 use crate::apache::escape::{escape_uri, unescape_url};
 use crate::apache::expr::{Scope, Table};
 use crate::apache::request::{Cx, RequestRec, subrequest};
-use crate::apache::variables::{RequestScope, is_ipv6, to_path};
+use crate::apache::variables::{RequestScope, is_ipv6};
 use crate::fact::{Fact, Question, Subject};
 
 /// The variables of mod_rewrite: the core's, without those that only expressions know, and `SERVER_ADDR`.
@@ -122,7 +122,11 @@ impl<'c> Engine<'_, 'c> {
                         let inner = &rest[2..2 + length];
                         let value = if special == b'%' {
                             let (uri, directory) = (self.uri.clone(), self.la_u_base());
-                            let at = LookAhead { uri: &uri, base: directory.as_deref(), directory: self.directory.as_deref() };
+                            let at = LookAhead {
+                                uri: &uri,
+                                base: directory.as_deref(),
+                                directory: self.directory.as_deref(),
+                            };
                             lookup_variable(inner, self.r, self.cx, &at)
                         } else {
                             let Some(colon) = find_in_curlies(inner, b':') else {
@@ -290,7 +294,9 @@ pub(super) struct LookAhead<'l> {
 /// `lookup_variable`: the value of `%{…}`, empty where there is no such variable.
 fn lookup_variable<'c>(name: &[u8], r: &mut RequestRec<'c>, cx: &mut Cx<'c>, at: &LookAhead) -> Fact<Vec<u8>> {
     let prefixed = |prefix: &[u8]| match name.get(..prefix.len()) {
-        Some(start) if start.eq_ignore_ascii_case(prefix) => Some(&name[prefix.len()..]).filter(|rest| !rest.is_empty()),
+        Some(start) if start.eq_ignore_ascii_case(prefix) => {
+            Some(&name[prefix.len()..]).filter(|rest| !rest.is_empty())
+        }
         _ => None,
     };
     if let Some(name) = prefixed(b"ENV:") {

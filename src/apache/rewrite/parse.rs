@@ -251,9 +251,8 @@ pub(crate) fn parse_condition(line: &[u8], context: expr::Context) -> Result<Con
         None => (false, words.second),
     };
     let test = if words.first.eq_ignore_ascii_case(b"expr") {
-        let expr = expr::parse(pattern, context).map_err(|message| {
-            format!("RewriteCond: cannot compile expression \"{}\" {message}", lossy(pattern))
-        })?;
+        let expr = expr::parse(pattern, context)
+            .map_err(|message| format!("RewriteCond: cannot compile expression \"{}\" {message}", lossy(pattern)))?;
         Test::Expr(expr)
     } else if let Some(test) = special_test(pattern, &mut negated) {
         test

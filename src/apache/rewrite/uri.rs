@@ -106,11 +106,7 @@ pub(super) fn split_query(name: &mut Vec<u8>, args: &mut Option<Vec<u8>>, flags:
     if flags.qs_discard {
         *args = None;
     }
-    let found = if flags.qs_last {
-        memchr::memrchr(b'?', &name[skip..])
-    } else {
-        memchr::memchr(b'?', &name[skip..])
-    };
+    let found = if flags.qs_last { memchr::memrchr(b'?', &name[skip..]) } else { memchr::memchr(b'?', &name[skip..]) };
     let Some(mark) = found.map(|at| at + skip) else { return };
     let query = name.split_off(mark)[1..].to_vec();
     if flags.qs_append {
