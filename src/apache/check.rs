@@ -21,6 +21,7 @@ mod autoindex;
 mod core;
 mod headers;
 mod modules;
+mod proxy;
 mod sections;
 mod values;
 
@@ -196,7 +197,8 @@ impl<'a> Checker<'a> {
         let known = self.known;
         let mut rows = known.modules.rows(node.written.as_bytes()).filter(|row| !row.runs_while_reading()).peekable();
         if rows.peek().is_none() {
-            return self.unknown(node, place);
+            // One that ran while reading and stayed in the tree is done.
+            return known.modules.rows(node.written.as_bytes()).next().is_some() || self.unknown(node, place);
         }
         for row in rows {
             if !self.admits(row, place) {
@@ -310,6 +312,8 @@ struct Defined {
     authz: Vec<Vec<u8>>,
     /// Names of `<AuthnProviderAlias>`.
     authn: Vec<Vec<u8>>,
+    /// Filters that a directive declared.
+    filters: Vec<Vec<u8>>,
 }
 
 /// The known name nearest to one that nobody has, if it is near enough: one edit, or two for a long name.

@@ -1,10 +1,9 @@
 //! Access control: `Require` and its containers, provider aliases, `Order`, `Allow` and `Deny`.
 
-use super::super::load::{Modules, Node};
+use super::super::load::Node;
 use super::sections::is_known_method;
 use super::{Defined, Line};
 use crate::apache::access::address::{Network, NotAnAddress};
-use crate::apache::directives::{self, ModuleOrigin};
 use crate::apache::{expr, lex};
 
 /// The names that `Require` knows, with the module that brings each.
@@ -47,18 +46,13 @@ const AUTHN_PROVIDERS: &[(&str, &str, bool)] = &[
     ("socache", "authn_socache_module", true),
 ];
 
-/// Modules of other people bring providers that no table has.
-fn others(modules: &Modules) -> bool {
-    modules.in_order().any(|id| directives::module(id).is_none_or(|module| module.origin == ModuleOrigin::Other))
-}
-
 /// Checks that a name of a `Require` is known, and the rest of its line.
 fn provider(line: &Line, name: &[u8], rest: &[u8], defined: &Defined) -> Result<(), String> {
     let modules = &line.known.modules;
     let found = AUTHZ_PROVIDERS.iter().find(|(known, _)| known.as_bytes() == name);
     match found {
         Some((_, module)) if modules.has(module) => {}
-        _ if defined.authz.iter().any(|alias| alias == name) || others(modules) => return Ok(()),
+        _ if defined.authz.iter().any(|alias| alias == name) || modules.others() => return Ok(()),
         found => {
             let module = found.map(|(_, id)| format!(", which mod_{} brings", id.trim_end_matches("_module")));
             return Err(format!(
@@ -228,7 +222,7 @@ fn authn_provider(name: &[u8]) -> Option<&'static (&'static str, &'static str, b
 
 fn known_authn(line: &Line, name: &[u8], defined: &Defined) -> Result<(), String> {
     let known = authn_provider(name).is_some_and(|(_, module, _)| line.known.modules.has(module));
-    if known || defined.authn.iter().any(|alias| alias == name) || others(&line.known.modules) {
+    if known || defined.authn.iter().any(|alias| alias == name) || line.known.modules.others() {
         return Ok(());
     }
     Err(format!("unknown Authn provider: {}", String::from_utf8_lossy(name)))

@@ -20,9 +20,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         "allowoverridelist" => allow_override_list(line),
         "errordocument" => error_document(line),
         "servername" => server_name(line),
-        "serveralias" | "serverpath" if !line.place.vhost => {
-            Err(format!("{} only used in <VirtualHost>", line.row.name))
-        }
+        "serveralias" if !line.place.vhost => Err(format!("{} only used in <VirtualHost>", line.row.name)),
         "listen" => listen(line),
         "loglevel" => line.words.iter().try_for_each(|word| log_level(word)),
         "errorlogformat" => error_log_format(line),
@@ -34,10 +32,9 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         {
             Err(format!("CGIVar: unrecognized rule '{}'", line.lossy(1)))
         }
-        "registerhttpmethod" | "protocols" => Ok(()),
         "mutex" => mutex(line),
         "sethandler" | "forcetype" if line.words.len() == 1 => handler(line, name),
-        "limitinternalrecursion" if line.words.len() > 1 && atoi(line.word(1), i64::from(i32::MAX)) < 1 => {
+        "limitinternalrecursion" if line.words.iter().any(|word| atoi(word, i64::from(i32::MAX)) < 1) => {
             Err("the recursion limit must be greater than zero".into())
         }
         _ => return None,
@@ -156,7 +153,7 @@ fn server_name(line: &Line) -> Result<(), String> {
 }
 
 /// What apr_parse_addr_port makes of an address: host and port, each if it is there.
-fn address(word: &[u8]) -> Option<(Option<&[u8]>, Option<u16>)> {
+pub(super) fn address(word: &[u8]) -> Option<(Option<&[u8]>, Option<u16>)> {
     let port = |digits: &[u8]| -> Option<u16> {
         let text = std::str::from_utf8(digits).ok()?;
         text.parse().ok().filter(|port| *port > 0)
@@ -252,6 +249,9 @@ fn file_etag(line: &Line) -> Result<(), String> {
 
 fn mutex(line: &Line) -> Result<(), String> {
     let mechanism = line.word(0).split(|&byte| byte == b':').next().unwrap_or_default();
+    if is_one_of(mechanism, &["none", "no"]) && line.words.len() < 2 {
+        return Err("None is not allowed for mutex type default".into());
+    }
     let known = ["none", "no", "default", "yes", "flock", "fcntl", "file", "pthread", "sysvsem", "sem", "posixsem"];
     if is_one_of(mechanism, &known) { Ok(()) } else { Err(format!("invalid Mutex argument {}", line.lossy(0))) }
 }

@@ -1,13 +1,13 @@
 //! The values of other modules' directives.
 
-use super::Line;
 use super::core::method;
-use super::values::{atoi, digits, is_one_of};
+use super::values::{atoi, digits, is_one_of, is_time};
+use super::{Defined, Line};
 use crate::apache::access::address::Network;
 use crate::apache::expr;
 
 /// Checks a directive; `None`: it is none that is checked here.
-pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
+pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Result<(), String>> {
     Some(match name {
         "allowmethods" => allow_methods(line),
         "action" => match line.words.get(2) {
@@ -21,14 +21,12 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         }
         "cachedisable" => {
             let word = line.word(0);
-            let path = word.starts_with(b"/")
-                || memchr::memmem::find(word, b"://").is_some()
-                || word.eq_ignore_ascii_case(b"on");
+            let path = word.starts_with(b"/") || memchr::memmem::find(word, b"://").is_some();
             require(path, "CacheDisable must specify a path or an URL")
         }
         "cacheenable" => cache_enable(line),
         "cookiedomain" => require(line.word(0).starts_with(b"."), "CookieDomain values must begin with a dot"),
-        "customlog" | "transferlog" | "globallog" => custom_log(line),
+        "customlog" | "globallog" => custom_log(line),
         "dav" => dav(line),
         "directoryindexredirect" => directory_index_redirect(line),
         "indexoptions" => super::autoindex::index_options(line),
@@ -46,7 +44,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
             memchr::memmem::find(line.word(1), b"://").is_some(),
             &format!("{}: bad syntax for a remote proxy server", line.row.name),
         ),
-        "proxypass" | "proxypassmatch" => proxy_pass(line),
+        "proxypass" | "proxypassmatch" => super::proxy::proxy_pass(line),
         "proxypassreverse"
             if line.words.len() < 2
                 && line.place.within(&["location", "locationmatch", "proxy", "proxymatch"]).is_none() =>
@@ -61,7 +59,6 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
                 &format!("{} must be >= 512 bytes, or 0 for system default", line.row.name),
             )
         }
-        "proxysourceaddress" => Ok(()),
         "remoteipproxyprotocolexceptions" => remote_exceptions(line),
         "requestreadtimeout" => request_read_timeout(line),
         "sslsessioncache" | "sslstaplingcache" | "authncachesocache" | "cachesocache" => shared_cache(line, name),
@@ -123,6 +120,115 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
                 "AsyncRequestWorkerFactor argument must be a positive number",
             )
         }
+        "errorlog" | "transferlog" if memchr::memmem::find(line.word(0), b"://").is_some() => {
+            Err(format!("{}: a URL is no file", line.row.name))
+        }
+        "heartbeataddress" | "heartbeatlisten" => match super::core::address(line.word(0)) {
+            Some((Some(_), Some(_))) => Ok(()),
+            _ => Err(format!("{}: no host or no port provided in address", line.row.name)),
+        },
+        "ldapconnectionpoolttl" => {
+            let word = line.word(0).strip_prefix(b"-").unwrap_or(line.word(0));
+            require(is_time(word), "LDAPConnectionPoolTTL has wrong format")
+        }
+        "logmessage" => line.words.iter().skip(1).try_for_each(|word| {
+            require(
+                is_one_of(word, &["hook=", "expr="]),
+                &format!("invalid argument {}", String::from_utf8_lossy(word)),
+            )
+        }),
+        "luahookaccesschecker"
+        | "luahookauthchecker"
+        | "luahookcheckuserid"
+        | "luahooktranslatename"
+        | "luahookpretranslate"
+            if line.words.len() > 2 =>
+        {
+            require(is_one_of(line.word(2), &["early", "late"]), "third argument must be 'early' or 'late'")
+        }
+        "luamaphandler" => super::values::regex(line.word(0)),
+        "mdcertificatefile" | "mdcertificatekeyfile" | "mdmember" | "mdmembers" => {
+            let alone =
+                line.words.len() == 1 && is_one_of(line.word(0), &["auto", "manual"]) && name.starts_with("mdmember");
+            let inside = line.place.within(&["mdomainset", "mdomain"]).is_some();
+            require(
+                alone || inside,
+                &format!("{} is only valid inside a '<MDomainSet' context, not here", line.row.name),
+            )
+        }
+        "mdomain" => require(!line.words.is_empty(), "needs at least one domain name"),
+        "mdprivatekeys" => require(!line.words.is_empty(), "needs to specify the private key type"),
+        "mdhttpproxy" => require(memchr::memchr(b':', line.word(0)).is_some(), "missing uri scheme"),
+        "memcacheconnttl" | "redisconnpoolttl" | "redistimeout" => require(
+            is_time(line.word(0)) && atoi(line.word(0), i64::MAX) <= 3600,
+            &format!("{} has wrong format, or is more than one hour", line.row.name),
+        ),
+        "sslcompression" => require(
+            !is_one_of(line.word(0), &["on"]),
+            "this version of OpenSSL does not have any compression methods available",
+        ),
+        "sslpassphrasedialog" => {
+            let word = line.word(0);
+            require(
+                is_one_of(word, &["builtin", "exec:"]) || word.starts_with(b"|"),
+                "SSLPassPhraseDialog: invalid argument",
+            )
+        }
+        "sslrandomseed" => require(
+            is_one_of(line.word(0), &["startup", "connect"]),
+            &format!("SSLRandomSeed: invalid context: `{}'", line.lossy(0)),
+        ),
+        "substitute" => substitute(line),
+        "substitutemaxlinelength" => {
+            let word = line.word(0);
+            let digits = word.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let unit = is_one_of(&word[digits..], &["", "b", "k", "m", "g"]);
+            require(
+                digits > 0 && unit,
+                "SubstituteMaxLineLength must be a non-negative integer optionally suffixed with 'b', 'k', 'm' or 'g'",
+            )
+        }
+        "userdir" => require(!line.node.args.is_empty(), "UserDir requires an argument"),
+        "virtualdocumentroot" | "virtualdocumentrootip" | "virtualscriptalias" | "virtualscriptaliasip" => {
+            let word = line.word(0);
+            require(
+                word.starts_with(b"/") || is_one_of(word, &["none"]),
+                "format string must be an absolute path, or 'none'",
+            )
+        }
+        "watchdoginterval" => require(is_time(line.word(0)), "unparse-able WatchdogInterval setting"),
+        "addoutputfilterbytype" if line.words.len() < 2 => {
+            Err("AddOutputFilterByType requires at least two arguments".into())
+        }
+        "addoutputfilterbytype" => filter(line, line.word(0), defined),
+        "filterprovider" => filter(line, line.word(1), defined),
+        "filterprotocol" | "filtertrace" => require(
+            defined.filters.iter().any(|known| known == line.word(0)),
+            &format!("{}: no such filter {}", line.row.name, line.lossy(0)),
+        ),
+        "filterdeclare" | "extfilterdefine" | "luaoutputfilter" | "luainputfilter" => {
+            defined.filters.push(line.word(0).to_vec());
+            if name != "extfilterdefine" {
+                return Some(Ok(()));
+            }
+            let known = [
+                "mode=",
+                "intype=",
+                "outtype=",
+                "ftype=",
+                "cmd=",
+                "disableenv=",
+                "enableenv=",
+                "preservescontentlength",
+            ];
+            line.words.iter().skip(1).take_while(|word| !word.starts_with(b"cmd=")).try_for_each(|word| {
+                require(is_one_of(word, &known), &format!("unexpected parameter: `{}'", String::from_utf8_lossy(word)))
+            })
+        }
+        "balancermember" => super::proxy::balancer_member(line),
+        "proxyset" => super::proxy::proxy_set(line),
+        "proxyhctemplate" => super::proxy::template(line),
+        "proxyhcexpr" | "proxyfcgisetenvif" => super::proxy::expression(line),
         "authformbody" | "authformlocation" | "authformmethod" | "authformmimetype" | "authformpassword"
         | "authformusername" | "sessioncookiename" | "sessioncookiename2" => {
             let bad = line.word(0).is_empty() || line.word(0).iter().any(|byte| matches!(byte, b'=' | b'&'));
@@ -140,7 +246,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
     })
 }
 
-fn require(holds: bool, message: &str) -> Result<(), String> {
+pub(super) fn require(holds: bool, message: &str) -> Result<(), String> {
     if holds { Ok(()) } else { Err(message.to_owned()) }
 }
 
@@ -214,37 +320,6 @@ fn directory_index_redirect(line: &Line) -> Result<(), String> {
     }
 }
 
-fn proxy_pass(line: &Line) -> Result<(), String> {
-    let in_location = line.place.within(&["location", "locationmatch"]).is_some();
-    let mut words = line.words.iter().map(|word| &**word);
-    let path = if in_location { None } else { words.next() };
-    let regex = line.row.name == "ProxyPassMatch";
-    if regex && path.is_some_and(|path| super::values::regex(path).is_err()) {
-        return Err("regular expression could not be compiled".into());
-    }
-    let mut target = None;
-    for word in words {
-        match target {
-            None if is_one_of(word, &["interpolate", "nocanon", "noquery"]) => {}
-            None => target = Some(word),
-            Some(_) => {
-                if is_one_of(word, &["interpolate", "nocanon", "noquery"]) {
-                    continue;
-                }
-                require(
-                    word.contains(&b'='),
-                    "invalid ProxyPass|ProxyPassMatch parameter, it must be in the form 'key=value'",
-                )?;
-            }
-        }
-    }
-    let Some(target) = target else {
-        return Err("ProxyPass|ProxyPassMatch needs a path when not defined in a location".into());
-    };
-    let absolute = target == b"!" || memchr::memchr(b':', target).is_some() || regex && target.contains(&b'$');
-    require(absolute, &format!("ProxyPass URL must be absolute!: {}", String::from_utf8_lossy(target)))
-}
-
 fn remote_exceptions(line: &Line) -> Result<(), String> {
     require(!line.words.is_empty(), "RemoteIPProxyProtocolExceptions requires an argument")?;
     all(line, |word| Network::parse(word).is_ok(), "ip address appears to be invalid")
@@ -303,4 +378,51 @@ fn shared_cache(line: &Line, name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{}: '{lossy}' cache not supported, maybe you need to load mod_socache_{lossy}", line.row.name))
+}
+
+/// `s/pattern/replacement/flags` (`set_pattern`).
+fn substitute(line: &Line) -> Result<(), String> {
+    let bad = Err("bad Substitute format, must be an s/// pattern".to_owned());
+    let Some((b's', rest)) = line.word(0).split_first() else { return bad };
+    let Some((&delimiter, rest)) = rest.split_first() else { return bad };
+    let parts: Vec<&[u8]> = rest.splitn(3, |&byte| byte == delimiter).collect();
+    if parts.len() < 2 {
+        return bad;
+    }
+    let flags = parts.get(2).copied().unwrap_or_default();
+    if let Some(flag) = flags.iter().find(|flag| !matches!(flag.to_ascii_lowercase(), b'i' | b'n' | b'f' | b'q')) {
+        return Err(format!("bad Substitute flag '{}', only s///[infq] are supported", char::from(*flag)));
+    }
+    if flags.contains(&b'n') { Ok(()) } else { super::values::regex(parts[0]) }
+}
+
+/// The output filters that modules bring; a name is looked up in any case.
+const FILTERS: &[(&str, &str)] = &[
+    ("brotli_compress", "brotli_module"),
+    ("buffer", "buffer_module"),
+    ("casefilter", "case_filter_module"),
+    ("data", "data_module"),
+    ("deflate", "deflate_module"),
+    ("includes", "include_module"),
+    ("inflate", "deflate_module"),
+    ("proxy-html", "proxy_html_module"),
+    ("rate_limit", "ratelimit_module"),
+    ("sed", "sed_module"),
+    ("substitute", "substitute_module"),
+    ("xlateout", "charset_lite_module"),
+    ("xml2enc", "xml2enc_module"),
+];
+
+/// `AddOutputFilterByType` and `FilterProvider` want a filter that exists.
+fn filter(line: &Line, list: &[u8], defined: &Defined) -> Result<(), String> {
+    let modules = &line.known.modules;
+    let exists = |name: &[u8]| {
+        FILTERS.iter().any(|(known, module)| name.eq_ignore_ascii_case(known.as_bytes()) && modules.has(module))
+            || defined.filters.iter().any(|known| known.eq_ignore_ascii_case(name))
+    };
+    match list.split(|&byte| byte == b';').find(|name| !exists(name)) {
+        // Other modules bring filters that no table has.
+        Some(name) if !modules.others() => Err(format!("unknown filter provider {}", String::from_utf8_lossy(name))),
+        _ => Ok(()),
+    }
 }

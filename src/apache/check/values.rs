@@ -21,12 +21,14 @@ enum Value {
     WordOrDigits(&'static [&'static str], i64, i64),
     /// A time: a number and `s`, `ms`, `mi` or `h`.
     Time,
+    /// A time of mod_md: a number and a unit, or a percentage.
+    Duration,
     /// This word, from 0, is a regular expression.
     Regex(usize),
     /// No form of it is accepted any more.
     Gone,
 }
-use Value::{Digits, Gone, Number, Regex, Time, Word, WordOrDigits, Words};
+use Value::{Digits, Duration, Gone, Number, Regex, Time, Word, WordOrDigits, Words};
 
 const INT: i64 = i32::MAX as i64;
 const LONG: i64 = i64::MAX;
@@ -91,6 +93,9 @@ const TABLE: &[(&str, Value)] = &[
     ("flushmaxpipelined", Digits(-1, INT)),
     ("flushmaxthreshold", Digits(0, u32::MAX as i64)),
     ("forcelanguagepriority", Words(&["none", "prefer", "fallback"])),
+    ("h2copyfiles", Word(&["on", "off"])),
+    ("h2direct", Word(&["on", "off"])),
+    ("h2earlyhints", Word(&["on", "off"])),
     ("h2maxdataframelen", Number(0, INT)),
     ("h2maxheaderblocklen", Number(0, INT)),
     ("h2maxsessionstreams", Number(1, INT)),
@@ -98,9 +103,15 @@ const TABLE: &[(&str, Value)] = &[
     ("h2maxworkeridleseconds", Time),
     ("h2maxworkers", Number(1, INT)),
     ("h2minworkers", Number(1, INT)),
+    ("h2moderntlsonly", Word(&["on", "off"])),
+    ("h2outputbuffering", Word(&["on", "off"])),
     ("h2padding", Number(0, 8)),
+    ("h2proxyrequests", Word(&["on", "off"])),
+    ("h2push", Word(&["on", "off"])),
     ("h2streammaxmemsize", Number(1024, INT)),
     ("h2streamtimeout", Time),
+    ("h2upgrade", Word(&["on", "off"])),
+    ("h2websockets", Word(&["on", "off"])),
     ("h2windowsize", Number(1024, LONG)),
     ("hostnamelookups", Word(&["on", "off", "double"])),
     ("httpprotocoloptions", Words(&["unsafe", "strict", "registeredmethods", "lenientmethods", "require1.0", "allow0.9"])),
@@ -112,7 +123,6 @@ const TABLE: &[(&str, Value)] = &[
     ("ldapretrydelay", Time),
     ("ldaptimeout", Digits(0, LONG)),
     ("ldaptrustedmode", Word(&["none", "ssl", "tls", "starttls"])),
-    ("limitinternalrecursion", Number(1, INT)),
     ("limitrequestbody", Digits(0, LONG)),
     ("limitrequestfields", Number(0, INT)),
     ("limitrequestfieldsize", Number(0, INT)),
@@ -129,21 +139,28 @@ const TABLE: &[(&str, Value)] = &[
     ("maxrangeoverlaps", WordOrDigits(&["none", "default", "unlimited"], 1, LONG)),
     ("maxrangereversals", WordOrDigits(&["none", "default", "unlimited"], 1, LONG)),
     ("maxranges", WordOrDigits(&["none", "default", "unlimited"], 1, LONG)),
+    ("mdactivationdelay", Duration),
     ("mdbaseserver", Word(&["on", "off"])),
     ("mdcertificatestatus", Word(&["on", "off"])),
     ("mdchallengedns01version", Word(&["1", "2"])),
+    ("mdcheckinterval", Duration),
     ("mddrivemode", Word(&["auto", "always", "manual"])),
+    ("mdinitialdelay", Duration),
     ("mdmatchnames", Word(&["all", "servernames"])),
     ("mdmuststaple", Word(&["on", "off"])),
     ("mdprofilemandatory", Word(&["on", "off"])),
     ("mdrenewmode", Word(&["auto", "always", "manual"])),
     ("mdrenewviaari", Word(&["on", "off"])),
+    ("mdrenewwindow", Duration),
     ("mdrequirehttps", Word(&["off", "temporary", "permanent"])),
+    ("mdretrydelay", Duration),
     ("mdretryfailover", Number(1, INT)),
     ("mdserverstatus", Word(&["on", "off"])),
     ("mdstapleothers", Word(&["on", "off"])),
     ("mdstapling", Word(&["on", "off"])),
-    ("memcacheconnttl", Time),
+    ("mdstaplingkeepresponse", Duration),
+    ("mdstaplingrenewwindow", Duration),
+    ("mdwarnwindow", Duration),
     ("modemstandard", Word(&["v.21", "v.26bis", "v.32", "v.34", "v.92"])),
     ("port", Gone),
     ("protocolshonororder", Word(&["on", "off"])),
@@ -156,13 +173,11 @@ const TABLE: &[(&str, Value)] = &[
     ("proxytimeout", Number(1, INT)),
     ("proxyvia", Word(&["on", "off", "full", "block"])),
     ("readbuffersize", Digits(1, u32::MAX as i64)),
-    ("redisconnpoolttl", Time),
-    ("redistimeout", Time),
     ("regexdefaultoptions", Words(&["none", "icase", "extended", "dotall", "dollar_endonly"])),
     ("satisfy", Word(&["any", "all"])),
     ("serversignature", Word(&["on", "off", "email"])),
     ("servertokens", Word(&["os", "min", "minimal", "major", "minor", "prod", "productonly", "full"])),
-    ("sessionexpiryupdateinterval", Digits(0, LONG)),
+    ("sessionexpiryupdateinterval", Number(0, LONG)),
     ("sslcarevocationcheck", Word(&["none", "leaf", "chain"])),
     ("sslcryptodevice", Word(&["builtin"])),
     ("ssllog", Gone),
@@ -171,6 +186,7 @@ const TABLE: &[(&str, Value)] = &[
     ("sslocsprespondertimeout", Number(0, INT)),
     ("sslocspresponsemaxage", Number(0, INT)),
     ("sslocspresponsetimeskew", Number(0, INT)),
+    ("sslproxycarevocationcheck", Word(&["none", "leaf", "chain"])),
     ("sslproxyverify", Word(&["none", "off", "optional", "require", "on", "optional_no_ca"])),
     ("sslproxyverifydepth", Number(0, INT)),
     ("sslrenegbuffersize", Number(0, INT)),
@@ -183,10 +199,11 @@ const TABLE: &[(&str, Value)] = &[
     ("sslverifyclient", Word(&["none", "off", "optional", "require", "on", "optional_no_ca"])),
     ("sslverifydepth", Number(0, INT)),
     ("sslvhostsnipolicy", Word(&["strict", "secure", "authonly", "insecure"])),
-    ("timeout", Time),
+    ("threadstacksize", Number(0, LONG)),
     ("traceenable", Word(&["on", "off", "extended"])),
     ("unlistedmethods", Word(&["on", "off"])),
     ("usecanonicalname", Word(&["on", "off", "dns"])),
+    ("usecanonicalphysicalport", Word(&["on", "off"])),
     ("xbithack", Word(&["on", "off", "full"])),
 ];
 
@@ -241,7 +258,7 @@ pub(super) fn check(line: &Line, defined: &mut Defined) -> Result<(), String> {
         "authbasicprovider" | "authdigestprovider" | "authformprovider" => access::authn_providers(line, defined),
         "header" | "requestheader" => headers::header(line),
         "expiresbytype" | "expiresdefault" => headers::expires(line),
-        name => core::check(line, name).or_else(|| modules::check(line, name)).unwrap_or(Ok(())),
+        name => core::check(line, name).or_else(|| modules::check(line, name, defined)).unwrap_or(Ok(())),
     }
 }
 
@@ -267,9 +284,10 @@ fn table(line: &Line, value: Value) -> Result<(), String> {
             wrong(&format!("{} or {}", one_of(words), range(least, most)))
         }
         Time if !is_time(line.word(0)) => wrong("has wrong format"),
+        Duration if !is_duration(line.word(0)) => wrong("has unrecognized format"),
         Regex(index) => regex(line.word(index)),
         Gone => Err(format!("{} is no longer supported", line.row.name)),
-        Word(_) | Number(..) | Digits(..) | WordOrDigits(..) | Time => Ok(()),
+        Word(_) | Number(..) | Digits(..) | WordOrDigits(..) | Time | Duration => Ok(()),
     }
 }
 
@@ -330,6 +348,13 @@ pub(super) fn is_time(word: &[u8]) -> bool {
         [b's' | b'h', ..] | [b'm', b's' | b'i', ..] => true,
         _ => false,
     }
+}
+
+/// A number, signed or not, and a unit or `%`.
+fn is_duration(word: &[u8]) -> bool {
+    let unsigned = word.strip_prefix(b"-").unwrap_or(word);
+    let digits = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    digits > 0 && is_one_of(&unsigned[digits..], &["", "%", "d", "h", "mi", "m", "s", "ms", "w", "y"])
 }
 
 /// A regular expression that must compile.

@@ -70,6 +70,11 @@ impl Modules {
         self.in_order().filter(|id| directives::module(id).is_none())
     }
 
+    /// Whether any comes from somebody else: it may bring names (providers, filters, handlers) that no table has.
+    pub fn others(&self) -> bool {
+        self.in_order().any(|id| directives::module(id).is_none_or(|row| row.origin == ModuleOrigin::Other))
+    }
+
     /// Whether `<IfModule NAME>` holds: an identifier, or the name of a source file. Exact case.
     pub fn is_module(&self, name: &[u8]) -> bool {
         self.in_order().any(|id| {
