@@ -5,6 +5,7 @@
 
 pub mod base64;
 pub mod build;
+pub mod check;
 pub mod complex;
 pub mod directives;
 pub mod explain;
@@ -25,6 +26,7 @@ pub mod request;
 pub mod script;
 mod settings;
 pub mod tables;
+pub mod upstream;
 pub mod uri;
 pub mod variables;
 pub mod version;

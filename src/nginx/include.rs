@@ -182,6 +182,11 @@ impl Loaded {
         &self.parsed[file.0 as usize].faults
     }
 
+    /// Whether it is an `include` that was followed, or could not be.
+    pub fn is_include(&self, directive: Placed) -> bool {
+        self.included.contains_key(&directive.origin())
+    }
+
     /// Why an `include` read nothing; `None` where it did, or where it is none.
     pub fn failure(&self, include: Placed) -> Option<&Failure> {
         self.included.get(&include.origin())?.failure.as_ref()

@@ -11,12 +11,13 @@ use super::listen::{Addresses, Listen, ServerName};
 use super::location::Locations;
 use super::mapping::full_name;
 use super::model::{
-    Handler, Http, LimitExcept, LocConf, Location, LocationKind, OpaquePhase, PassKind, Server, SrvConf, Zone,
+    Handler, Http, LimitExcept, LocConf, Location, LocationKind, OpaquePhase, PassKind, Server, SrvConf, Upstream, Zone,
 };
 use super::request::Method;
 use super::script;
 use super::settings::{Here, Settings};
 use super::tables;
+use super::upstream::Target;
 use super::variables::{Regex, Table};
 use super::version::Version;
 use crate::source::{Origin, Setting};
@@ -48,7 +49,7 @@ fn inherit(parent: &LocConf, block: Block, origin: Origin) -> LocConf {
 
 /// Builds the model of an `http` block.
 pub(super) fn http(block: Placed, loaded: &Loaded, version: Version, prefix: &[u8], conf_prefix: &[u8]) -> Http {
-    let mut reader = Reader { loaded, version, prefix, conf_prefix, table: Table::new(version) };
+    let mut reader = Reader { loaded, version, prefix, conf_prefix, table: Table::new(version), groups: Vec::new() };
     reader.http(block)
 }
 
@@ -58,6 +59,8 @@ struct Reader<'l> {
     prefix: &'l [u8],
     conf_prefix: &'l [u8],
     table: Table,
+    /// What literal `*_pass` addresses make.
+    groups: Vec<Upstream>,
 }
 
 impl<'l> Reader<'l> {
@@ -91,12 +94,15 @@ impl<'l> Reader<'l> {
                     let server = self.server(placed, &http.conf, &srv);
                     http.servers.push(server);
                 }
-                (b"upstream", [name, ..]) => http.upstreams.push(Setting::new((*name).into(), placed.origin())),
+                (b"upstream", [name, ..]) => {
+                    http.upstreams.push(Upstream { host: name.to_ascii_lowercase().into(), port: None });
+                }
                 (b"limit_req_zone", _) => http.limit_req_zones.extend(self.zone(&args, placed.origin())),
                 (b"limit_conn_zone", _) => http.limit_conn_zones.extend(self.zone(&args, placed.origin())),
                 _ => {}
             }
         }
+        http.upstreams.append(&mut self.groups);
         http.addresses = Addresses::new(&http.servers);
         http.variables = std::mem::replace(&mut self.table, Table::new(self.version));
         http
@@ -144,6 +150,10 @@ impl<'l> Reader<'l> {
             let mut settings = self.settings_for(names);
             settings.location = location;
             settings.set(name, &args, placed.origin(), &mut here, conf, srv);
+        }
+        if let Some(Handler::Pass(kind, url)) = conf.handler.as_ref().map(|handler| &handler.value) {
+            let target = url.as_literal().and_then(|url| Target::parse(*kind, url).ok());
+            self.groups.extend(target.and_then(|target| target.group()));
         }
     }
 

@@ -36,8 +36,17 @@ pub struct Http {
     pub limit_req_zones: Vec<Zone>,
     /// `limit_conn_zone`, by zone name.
     pub limit_conn_zones: Vec<Zone>,
-    /// The names of the `upstream` blocks.
-    pub upstreams: Vec<Setting<Box<[u8]>>>,
+    /// The groups that a computed back end can name: `upstream` blocks, and the hosts of literal `*_pass` addresses.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// A group of back ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name, in lower case.
+    pub host: Box<[u8]>,
+    /// The port that belongs to the name; none for an `upstream` block.
+    pub port: Option<u16>,
 }
 
 /// A shared memory zone of the limit modules.

@@ -1,6 +1,8 @@
 //! `ngx_http_autoindex_module` and `ngx_http_random_index_module`: both open the directory.
 
+use std::ffi::OsStr;
 use std::ops::ControlFlow;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::super::mapping::{map_bytes, path_from};
@@ -52,11 +54,24 @@ pub(super) fn random_index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow
         Fact::Known(names) => names,
         Fact::Unknown(question) => return cx.unknown(question),
     };
-    let is_file = |name: &[u8]| {
-        let path = directory.join(std::os::unix::ffi::OsStrExt::from_bytes(name) as &std::ffi::OsStr);
-        matches!(cx.disk.stat(&path, Follow::No), Ok(stat) if stat.kind == FileKind::Regular)
-    };
-    let files: Vec<Vec<u8>> = names.into_iter().filter(|name| !name.starts_with(b".") && is_file(name)).collect();
+    let mut files = Vec::new();
+    for name in names.into_iter().filter(|name| !name.starts_with(b".")) {
+        let path = directory.join(OsStr::from_bytes(&name));
+        let entry = match cx.disk.stat(&path, Follow::No) {
+            Ok(stat) if stat.kind == FileKind::Symlink => cx.disk.stat(&path, Follow::Yes),
+            entry => entry,
+        };
+        match entry {
+            Ok(stat) if stat.kind == FileKind::Regular => files.push(name),
+            Ok(_) => {}
+            Err(denied) if denied.errno == Errno::Enoent => {}
+            Err(denied) => {
+                let mut decision = path_decision(causes::RANDOM_INDEX_ERROR, Some(&denied), r);
+                decision.log = failed("stat", &path, denied.errno);
+                return error(500, decision);
+            }
+        }
+    }
     let Some(first) = files.first() else { return ControlFlow::Continue(()) };
     let mut chosen = first;
     if files.len() > 1 {
@@ -109,9 +124,8 @@ fn argument<'q>(args: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
     })
 }
 
-/// `ngx_http_autoindex_jsonp_callback`: at most 128 bytes of a JavaScript name, after decoding.
+/// `ngx_http_autoindex_jsonp_callback`: at most 128 bytes of a JavaScript name, as they stand in the query.
 fn is_callback(text: &[u8]) -> bool {
-    let decoded: Vec<u8> = percent_encoding::percent_decode(text).collect();
     let is_name_byte = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-    !decoded.is_empty() && decoded.len() <= 128 && decoded.iter().all(is_name_byte)
+    text.len() <= 128 && text.iter().all(is_name_byte)
 }

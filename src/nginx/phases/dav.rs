@@ -144,7 +144,8 @@ fn delete<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         if depth(r, Depth::Infinity) != Some(Depth::Infinity) {
             return refuse(400, causes::DAV_BAD_REQUEST, r);
         }
-        return delete_directory(&without_slash(&path), r, cx);
+        delete_directory(&without_slash(&path), r, cx)?;
+        return done(204);
     }
     if !matches!(depth(r, Depth::Zero), Some(Depth::Zero | Depth::Infinity)) {
         return refuse(400, causes::DAV_BAD_REQUEST, r);
@@ -155,7 +156,7 @@ fn delete<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     }
 }
 
-/// Errors inside the tree are logged and passed over; the rmdir(2) of the top decides, which needs an empty directory.
+/// Continues where the directory is gone. Errors inside the tree are logged and passed over; the rmdir(2) of the top decides, which needs an empty directory.
 fn delete_directory<'a>(path: &Path, r: &HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let names = match cx.disk.open_dir(path) {
         Ok(crate::fact::Fact::Known(names)) => names,
@@ -176,7 +177,7 @@ fn delete_directory<'a>(path: &Path, r: &HttpRequest<'a>, cx: &mut Cx<'a>) -> Fl
         }
     }
     match writable_parent(path, cx) {
-        Ok(()) => done(204),
+        Ok(()) => ControlFlow::Continue(()),
         Err(denied) => file_error(&denied, 404, "rmdir", path, r),
     }
 }
@@ -294,9 +295,14 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         if !r.uri.ends_with(b"/") {
             return refuse(400, causes::DAV_BAD_REQUEST, r);
         }
-        if overwrite {
-            let text = format!("whether the old {} can be deleted", target.display());
-            return cx.unknown(crate::fact::Question::new(crate::fact::Subject::Other(text)));
+        match cx.disk.stat(&target, Follow::No) {
+            Ok(old) if overwrite && old.kind == FileKind::Directory => delete_directory(&target, r, cx)?,
+            Ok(_) if overwrite => {
+                if let Err(denied) = writable_parent(&target, cx) {
+                    return file_error(&denied, 404, "unlink", &target, r);
+                }
+            }
+            _ => {}
         }
         return match writable_parent(&target, cx) {
             Ok(()) => done(201),

@@ -11,6 +11,7 @@ use super::statics::send;
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
 use crate::fs::{Errno, FileKind};
+use crate::nginx::upstream::Target;
 use crate::outcome::Decision;
 use crate::source::{Origin, Setting};
 use crate::trace::nginx::Event;
@@ -56,39 +57,21 @@ fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {
 
 /// A back end whose address is computed: what can be told without asking it.
 fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
-    let starts = |scheme: &[u8]| url.get(..scheme.len()).is_some_and(|front| front.eq_ignore_ascii_case(scheme));
     let invalid = || Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
-    let schemes: &[&[u8]] = match kind {
-        PassKind::Proxy => &[b"http://", b"https://"],
-        PassKind::Grpc if starts(b"grpc://") || starts(b"grpcs://") => &[b"grpc://", b"grpcs://"],
-        PassKind::Uwsgi if starts(b"uwsgi://") || starts(b"suwsgi://") => &[b"uwsgi://", b"suwsgi://"],
-        _ => &[b""],
-    };
-    let Some(scheme) = schemes.iter().find(|scheme| starts(scheme)) else { return error(500, invalid()) };
-    let rest = &url[scheme.len()..];
-    if rest.starts_with(b"unix:") {
+    let Ok(target) = Target::parse(kind, url) else { return error(500, invalid()) };
+    let Target::Host { host, port, default_port, .. } = target else { return ControlFlow::Continue(()) };
+    let mut groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
+    if groups.any(|group| target.names(group)) {
         return ControlFlow::Continue(());
     }
-    let authority = &rest[..rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len())];
-    if authority.is_empty() {
+    if port.or(default_port).is_none() {
         return error(500, invalid());
     }
-    if authority.starts_with(b"[") {
+    if target.ip().is_some() || r.conf.core.resolver.value {
         return ControlFlow::Continue(());
-    }
-    let name = &authority[..memchr::memchr(b':', authority).unwrap_or(authority.len())];
-    let is_address = std::str::from_utf8(name).is_ok_and(|name| name.parse::<std::net::Ipv4Addr>().is_ok());
-    let groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
-    let is_group = || groups.into_iter().any(|group| group.value.eq_ignore_ascii_case(name));
-    if is_address || r.conf.core.resolver.value || is_group() {
-        return ControlFlow::Continue(());
-    }
-    let has_port = name.len() < authority.len() || matches!(kind, PassKind::Proxy | PassKind::Grpc);
-    if !has_port {
-        return error(500, invalid());
     }
     let mut decision = Decision::new(causes::UPSTREAM_NO_RESOLVER).by(origin).with(r.related());
-    decision.log = Some(format!("no resolver defined to resolve {}", String::from_utf8_lossy(name)));
+    decision.log = Some(format!("no resolver defined to resolve {}", String::from_utf8_lossy(host)));
     error(502, decision)
 }
 

@@ -1,0 +1,375 @@
+//! What `nginx -t` says of a configuration, without looking at the machine.
+//!
+//! The configuration is read once, in nginx's order: each directive is looked up (`ngx_conf_handler`), its arguments are
+//! counted, its setter reads them, its block is read, and at the end of `http` the modules see the whole. The first
+//! refusal is the one that nginx prints; reading goes on after it as well as it can. Files, certificates, users and host names
+//! are not looked for: whether they are there is no fact of the text.
+
+mod access;
+mod core;
+mod finish;
+mod http;
+mod limits;
+mod listen;
+mod logs;
+mod proxy;
+mod rewrite;
+mod setter;
+mod stream;
+mod tables;
+mod upstream;
+pub mod value;
+mod variables;
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use crate::nginx::build::Build;
+use crate::nginx::directives::{self, Contexts, Row, Setter};
+use crate::nginx::include::{Loaded, Placed, Step};
+use crate::nginx::version::Version;
+use crate::problem::{Problem, ProblemKind, Severity};
+use crate::source::{FileId, InclusionId, Origin, Span};
+use crate::syntax::Item;
+
+/// Everything that nginx would say, in its order.
+pub fn check(loaded: &Loaded, build: &Build) -> Vec<Problem> {
+    let mut checker = Checker::new(loaded, build);
+    if let Some(failure) = loaded.main_failure() {
+        let (kind, message, severity) = (failure.kind, failure.message.clone(), Severity::Refused);
+        checker.problems.push(Problem { severity, kind, message, origin: None, reported: None, help: None });
+    }
+    if let Some(main) = loaded.main {
+        checker.file(main);
+    }
+    checker.problems
+}
+
+/// Why a directive is refused.
+#[derive(Debug)]
+struct Refusal {
+    kind: ProblemKind,
+    message: String,
+    /// The text to point at, where it is not the whole directive.
+    origin: Option<Origin>,
+    /// The place that nginx names, where it is not the one at which it reads.
+    named: Named,
+    help: Option<String>,
+}
+
+/// The place in nginx's message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Named {
+    /// Where the lexer stands.
+    Here,
+    /// None.
+    Nowhere,
+    /// Another one: a byte of a file.
+    At(FileId, u32),
+}
+
+type Verdict<T = ()> = Result<T, Refusal>;
+
+/// A value that nginx refuses.
+fn bad<T>(message: impl Into<String>) -> Verdict<T> {
+    Err(refusal(message))
+}
+
+fn refusal(message: impl Into<String>) -> Refusal {
+    Refusal { kind: ProblemKind::Value, message: message.into(), origin: None, named: Named::Here, help: None }
+}
+
+/// A value as nginx prints it in a message.
+fn show(text: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(text)
+}
+
+/// A block that is being read.
+struct Block<'a> {
+    context: Contexts,
+    /// The directive that opened it; `None` for the main file.
+    opener: Option<Placed<'a>>,
+    /// Directives that may stand here once, and did.
+    seen: HashSet<&'static str>,
+    /// Values of bitmask directives that were given.
+    bits: HashSet<(&'static str, usize)>,
+    /// The location, where the block is one or lies in one.
+    location: http::Place,
+    /// What the end of the block needs to know.
+    facts: http::Facts,
+}
+
+impl<'a> Block<'a> {
+    fn new(context: Contexts, opener: Option<Placed<'a>>) -> Self {
+        let (seen, bits) = (HashSet::new(), HashSet::new());
+        Block { context, opener, seen, bits, location: http::Place::default(), facts: http::Facts::default() }
+    }
+
+    /// nginx's usual answer to a second use: `is duplicate`.
+    fn once(&mut self, name: &'static str) -> Verdict {
+        if self.seen.insert(name) { Ok(()) } else { bad(format!("\"{name}\" directive is duplicate")) }
+    }
+}
+
+/// A file that is being read, with the faults of its text that were not met yet.
+struct Reading {
+    file: FileId,
+    via: Option<InclusionId>,
+    next_fault: usize,
+}
+
+struct Checker<'a> {
+    loaded: &'a Loaded,
+    build: Build,
+    problems: Vec<Problem>,
+    reading: Vec<Reading>,
+    /// The byte at which nginx's lexer stands.
+    at: (FileId, u32),
+    main: core::Main,
+    zones: limits::Zones,
+    http: http::Http<'a>,
+    stream: stream::Stream<'a>,
+}
+
+impl<'a> Checker<'a> {
+    fn new(loaded: &'a Loaded, build: &Build) -> Self {
+        let modern = build.version >= Version::NEWEST;
+        Checker {
+            loaded,
+            build: build.clone(),
+            problems: Vec::new(),
+            reading: Vec::new(),
+            at: (FileId(0), 0),
+            main: core::Main::default(),
+            zones: limits::Zones::default(),
+            http: http::Http::new(build, modern),
+            stream: stream::Stream::new(build, modern),
+        }
+    }
+
+    /// Whether the newer of the two known versions is followed.
+    fn modern(&self) -> bool {
+        self.build.version >= Version::NEWEST
+    }
+
+    /// The values of a directive's arguments.
+    fn values(&self, directive: Placed<'a>) -> Vec<&'a [u8]> {
+        directive.directive.args.iter().map(|word| word.value(&self.loaded.sources)).collect()
+    }
+
+    fn name(&self, directive: Placed<'a>) -> &'a [u8] {
+        directive.directive.name.value(&self.loaded.sources)
+    }
+
+    /// The main file: `ngx_init_cycle`, as far as the configuration goes.
+    fn file(&mut self, main: FileId) {
+        self.reading.push(Reading { file: main, via: None, next_fault: 0 });
+        let mut block = Block::new(Contexts::MAIN, None);
+        let items = self.loaded.items(main);
+        self.read(items, None, &mut block);
+        self.faults_before(u32::MAX);
+        if self.problems.iter().all(|problem| problem.severity != Severity::Refused) {
+            self.end_of_configuration(&block);
+        }
+    }
+
+    /// Reads the directives of a block or file, included ones too.
+    fn read(&mut self, items: &'a [Item], via: Option<InclusionId>, block: &mut Block<'a>) {
+        self.each(items, via, |checker, directive| checker.directive(directive, block));
+    }
+
+    /// Reads a block with a grammar of its own (`map`, `types`): a block in it is refused, and so on for each line.
+    fn lines(&mut self, block: Placed<'a>, mut line: impl FnMut(&mut Self, Placed<'a>) -> Verdict) {
+        let items = block.directive.block.as_deref().unwrap_or_default();
+        self.each(items, block.via, |checker, directive| {
+            let verdict = match directive.block {
+                Some(_) => Err(Refusal { kind: ProblemKind::Syntax, ..refusal("unexpected \"{\"") }),
+                None => line(checker, directive),
+            };
+            checker.report(directive, verdict);
+        });
+        self.stand(block.span.file, block.span.end.saturating_sub(1));
+    }
+
+    fn each(&mut self, items: &'a [Item], via: Option<InclusionId>, mut visit: impl FnMut(&mut Self, Placed<'a>)) {
+        let loaded = self.loaded;
+        for step in loaded.steps(items, via) {
+            match step {
+                Step::Directive(directive) => {
+                    self.stand(directive.span.file, directive.reported_at);
+                    if loaded.is_include(directive) {
+                        self.missing(directive);
+                    } else {
+                        visit(self, directive);
+                    }
+                }
+                Step::Enter(file, via) => self.reading.push(Reading { file, via: Some(via), next_fault: 0 }),
+                Step::Leave => {
+                    self.faults_before(u32::MAX);
+                    self.reading.pop();
+                }
+            }
+        }
+    }
+
+    /// The lexer has come to a byte: faults of the text before it were met.
+    fn stand(&mut self, file: FileId, byte: u32) {
+        self.faults_before(byte);
+        self.at = (file, byte);
+    }
+
+    fn faults_before(&mut self, byte: u32) {
+        let loaded = self.loaded;
+        let Some(reading) = self.reading.last_mut() else { return };
+        let (file, via) = (reading.file, reading.via);
+        let faults = &loaded.faults(file)[reading.next_fault..];
+        let met = faults.iter().take_while(|fault| fault.met <= byte).count();
+        reading.next_fault += met;
+        for fault in &faults[..met] {
+            self.problems.push(Problem {
+                severity: Severity::Refused,
+                kind: fault.kind,
+                message: fault.message.clone(),
+                origin: Some(Origin { span: fault.span, via }),
+                reported: Some((file, loaded.sources.file(file).line_column(fault.reported_at).line)),
+                help: None,
+            });
+        }
+    }
+
+    /// An `include` that read nothing.
+    fn missing(&mut self, include: Placed<'a>) {
+        let Some(failure) = self.loaded.failure(include) else { return };
+        let refusal = Refusal { kind: failure.kind, ..refusal(failure.message.clone()) };
+        self.report(include, Err(refusal));
+    }
+
+    fn report(&mut self, directive: Placed<'a>, verdict: Verdict) {
+        if let Err(refusal) = verdict {
+            self.push(Severity::Refused, Some(directive.origin()), refusal);
+        }
+    }
+
+    fn warn(&mut self, directive: Placed<'a>, message: impl Into<String>) {
+        self.push(Severity::Warning, Some(directive.origin()), refusal(message));
+    }
+
+    fn push(&mut self, severity: Severity, origin: Option<Origin>, refusal: Refusal) {
+        let named = match refusal.named {
+            Named::Here => Some(self.at),
+            Named::Nowhere => None,
+            Named::At(file, byte) => Some((file, byte)),
+        };
+        let reported = named.map(|(file, byte)| (file, self.loaded.sources.file(file).line_column(byte).line));
+        let Refusal { kind, message, help, .. } = refusal;
+        self.problems.push(Problem { severity, kind, message, origin: refusal.origin.or(origin), reported, help });
+    }
+
+    /// `ngx_conf_handler`: the directive's row, its arguments, its setter.
+    fn directive(&mut self, directive: Placed<'a>, block: &mut Block<'a>) {
+        let verdict = self.find(directive, block.context).and_then(|row| self.set(row, directive, block));
+        self.report(directive, verdict);
+    }
+
+    fn find(&self, directive: Placed<'a>, context: Contexts) -> Verdict<&'static Row> {
+        let name = self.name(directive);
+        let shown = show(name);
+        let rows = directives::rows(name);
+        let mut known = rows.iter().filter(|row| self.build.has(row));
+        let Some(row) = known.clone().find(|row| row.contexts.overlaps(context)) else {
+            let origin = Some(Origin { span: directive.name.span, via: directive.via });
+            return match known.next() {
+                Some(_) => {
+                    let allowed = known.fold(0, |bits, row| bits | row.contexts.0)
+                        | rows.iter().filter(|row| self.build.has(row)).fold(0, |bits, row| bits | row.contexts.0);
+                    let allowed: Vec<&str> = Contexts(allowed).names().collect();
+                    let help = Some(format!("`{shown}` is allowed in {}", allowed.join(", ")));
+                    let message = format!("\"{shown}\" directive is not allowed here");
+                    Err(Refusal { kind: ProblemKind::Context, origin, help, ..refusal(message) })
+                }
+                None => Err(Refusal { origin, ..self.unknown(name, rows) }),
+            };
+        };
+        match (row.block, &directive.block) {
+            (false, Some(_)) => {
+                let message = format!("directive \"{shown}\" is not terminated by \";\"");
+                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
+            }
+            (true, None) => {
+                let message = format!("directive \"{shown}\" has no opening \"{{\"");
+                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
+            }
+            _ => {}
+        }
+        if !row.arity.accepts(directive.args.len()) {
+            let message = format!("invalid number of arguments in \"{shown}\" directive");
+            return Err(Refusal { kind: ProblemKind::Arity, help: self.swallowed(directive), ..refusal(message) });
+        }
+        Ok(row)
+    }
+
+    fn unknown(&self, name: &[u8], rows: &'static [Row]) -> Refusal {
+        let refused = refusal(format!("unknown directive \"{}\"", show(name)));
+        if let Some(row) = rows.first() {
+            let has_module = rows.iter().any(|row| self.build.has_module(row.module));
+            let help = if has_module {
+                format!("nginx {} has no such directive", self.build.version)
+            } else {
+                format!("it belongs to {}, which this build does not have", row.module)
+            };
+            let kind = if has_module { ProblemKind::UnknownDirective } else { ProblemKind::MissingModule };
+            return Refusal { kind, help: Some(help), ..refused };
+        }
+        let known = directives::all().iter().filter(|row| self.build.has(row)).map(|row| row.name);
+        let help = nearest(name, known).map(|near| format!("did you mean `{near}`?"));
+        Refusal { kind: ProblemKind::UnknownDirective, help, ..refused }
+    }
+
+    /// A forgotten `;` makes the next line part of this directive: the first argument on a later line that is a directive.
+    fn swallowed(&self, directive: Placed<'a>) -> Option<String> {
+        let line = |span: Span| self.loaded.sources.start(span).line;
+        let mut before = directive.name.span;
+        for word in &directive.directive.args {
+            let value = word.value(&self.loaded.sources);
+            if line(word.span) > line(before) && !word.quoted && !directives::rows(value).is_empty() {
+                return Some(format!("a `;` seems to be missing at the end of line {}", line(before)));
+            }
+            before = word.span;
+        }
+        None
+    }
+
+    /// Runs the setter.
+    fn set(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
+        match row.setter {
+            Setter::Own => self.own(row, directive, block),
+            _ => self.common(row, directive, block),
+        }
+    }
+}
+
+/// The known name closest to a wrong one, if it is close: at most two letters off, one for short names.
+fn nearest(name: &[u8], known: impl Iterator<Item = &'static str>) -> Option<&'static str> {
+    let limit = if name.len() < 5 { 1 } else { 2 };
+    let scored = known
+        .filter(|near| near.len().abs_diff(name.len()) <= limit)
+        .map(|near| (distance(name, near.as_bytes()), near));
+    scored.filter(|(distance, _)| *distance <= limit).min().map(|(_, near)| near)
+}
+
+/// Optimal string alignment: insertions, deletions, changes and swaps of neighbours.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (rows[i][j] + usize::from(x != y)).min(rows[i][j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(rows[i - 1][j - 1] + 1);
+            }
+            row.push(best);
+        }
+        rows.push(row);
+    }
+    rows[a.len()][b.len()]
+}

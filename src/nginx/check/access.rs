@@ -1,0 +1,147 @@
+//! Addresses and who may pass: `allow`, `deny`, realip, `valid_referers`, `auth_*`.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::tables::Keys;
+use super::{Block, Checker, Verdict, bad, show, value};
+use crate::nginx::include::Placed;
+
+/// A network as `ngx_ptocidr` reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    /// Whether bits behind the mask were set; nginx warns and clears them.
+    pub(super) loose: bool,
+    pub(super) v4: bool,
+}
+
+impl Network {
+    /// `None` where nginx sees no network: `ngx_inet_addr` wants four decimal numbers, and 255.255.255.255 is its error value.
+    pub(super) fn parse(text: &[u8]) -> Option<Network> {
+        let (address, length) = match text.iter().position(|&byte| byte == b'/') {
+            Some(slash) => (&text[..slash], Some(value::number(&text[slash + 1..])?)),
+            None => (text, None),
+        };
+        if let Some(address) = v4(address) {
+            let bits = u32::from(address);
+            let length = u32::try_from(length.unwrap_or(32)).ok().filter(|&length| length <= 32)?;
+            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
+            return Some(Network { loose: bits & !mask != 0, v4: true });
+        }
+        let bits = u128::from(v6(address)?);
+        let length = u32::try_from(length.unwrap_or(128)).ok().filter(|&length| length <= 128)?;
+        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
+        Some(Network { loose: bits & !mask != 0, v4: false })
+    }
+}
+
+/// `ngx_inet_addr`: leading zeros are fine, and 255.255.255.255 is no address.
+pub(super) fn v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u8; 4];
+    let mut parts = text.split(|&byte| byte == b'.');
+    for octet in &mut octets {
+        *octet = u8::try_from(value::number(parts.next()?)?).ok()?;
+    }
+    let address = Ipv4Addr::from(octets);
+    (parts.next().is_none() && address != Ipv4Addr::BROADCAST).then_some(address)
+}
+
+/// `ngx_inet6_addr`.
+pub(super) fn v6(text: &[u8]) -> Option<Ipv6Addr> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+impl<'a> Checker<'a> {
+    pub(super) fn access_rule(&mut self, directive: Placed<'a>, network: &[u8]) -> Verdict {
+        if matches!(network, b"all" | b"unix:") {
+            return Ok(());
+        }
+        match Network::parse(network) {
+            Some(parsed) => {
+                self.loose(directive, network, parsed);
+                Ok(())
+            }
+            None => bad(format!("invalid parameter \"{}\"", show(network))),
+        }
+    }
+
+    fn loose(&mut self, directive: Placed<'a>, text: &[u8], network: Network) {
+        if network.loose {
+            self.warn(directive, format!("low address bits of {} are meaningless", show(text)));
+        }
+    }
+
+    /// A name is looked up by nginx; whether it is found is no fact of the text, but a name with `/` never is.
+    pub(super) fn realip_from(&mut self, directive: Placed<'a>, text: &[u8]) -> Verdict {
+        if text == b"unix:" {
+            return Ok(());
+        }
+        match Network::parse(text) {
+            Some(network) => {
+                self.loose(directive, text, network);
+                Ok(())
+            }
+            None if text.contains(&b'/') || text.is_empty() => {
+                bad(format!("host not found in set_real_ip_from \"{}\"", show(text)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn valid_referers(
+        &mut self,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
+        for &text in values {
+            match text {
+                [] => return bad("invalid referer \"\""),
+                b"none" | b"blocked" => block.facts.referers.lenient = true,
+                b"server_names" => block.facts.referers.server_names = true,
+                [b'~', pattern @ ..] => {
+                    if pattern.is_empty() {
+                        return bad("empty regex in \"~\"");
+                    }
+                    self.plain_regex(pattern, true)?;
+                }
+                _ => {
+                    let host = text.split(|&byte| byte == b'/').next().unwrap_or(text);
+                    block.facts.referers.keys.get_or_insert_with(Keys::default).require(host, true)?;
+                }
+            }
+        }
+        block.facts.referers.given = Some(directive.origin());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_read_as_ngx_ptocidr_does() {
+        let parse = |text: &str| Network::parse(text.as_bytes()).map(|network| network.loose);
+        assert_eq!(
+            (parse("10.0.0.0/8"), parse("10.0.0.1/8"), parse("10.0.0.1")),
+            (Some(false), Some(true), Some(false))
+        );
+        for refused in [
+            "10.0.0.0/33",
+            "host.name",
+            "10.0.0",
+            "10.0.0.0/255.0.0.0",
+            "255.255.255.255",
+            "255.255.255.255/32",
+            "1.2.3.4/",
+            "",
+        ] {
+            assert_eq!(parse(refused), None, "{refused}");
+        }
+        assert_eq!(
+            (parse("::1"), parse("2001:db8::/32"), parse("2001:db8::1/32"), parse("::/0")),
+            (Some(false), Some(false), Some(true), Some(false))
+        );
+        assert_eq!(parse("::/129"), None);
+    }
+}
