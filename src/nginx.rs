@@ -79,7 +79,7 @@ const PREFIX: &[u8] = b"/usr/share/nginx";
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     let loaded = include::load(&options.config, fs);
     let (build, notes) = Build::resolve(options);
-    let problems = Vec::new();
+    let problems = check::check(&loaded, &build);
     let prefix = options.prefix.as_deref().map_or(PREFIX, |prefix| prefix.as_os_str().as_bytes());
     let conf_prefix: Box<[u8]> = loaded.conf_prefix.as_os_str().as_bytes().into();
     let main =

@@ -36,7 +36,7 @@ use crate::syntax::Item;
 pub fn check(loaded: &Loaded, build: &Build) -> Vec<Problem> {
     let mut checker = Checker::new(loaded, build);
     if let Some(failure) = loaded.main_failure() {
-        let (kind, message, severity) = (failure.kind, failure.message.clone(), Severity::Refused);
+        let (kind, message, severity) = (failure.kind, failure.message.clone(), failure.severity);
         checker.problems.push(Problem { severity, kind, message, origin: None, reported: None, help: None });
     }
     if let Some(main) = loaded.main {
@@ -241,7 +241,7 @@ impl<'a> Checker<'a> {
     fn missing(&mut self, include: Placed<'a>) {
         let Some(failure) = self.loaded.failure(include) else { return };
         let refusal = Refusal { kind: failure.kind, ..refusal(failure.message.clone()) };
-        self.report(include, Err(refusal));
+        self.push(failure.severity, Some(include.origin()), refusal);
     }
 
     fn report(&mut self, directive: Placed<'a>, verdict: Verdict) {

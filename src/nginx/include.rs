@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::fact::{Fact, Question};
 use crate::fs::{self, Errno, FileKind, Filesystem};
 use crate::nginx::parse::{self, Fault, Parsed};
-use crate::problem::ProblemKind;
+use crate::problem::{ProblemKind, Severity};
 use crate::source::{FileId, InclusionId, InclusionKind, MAX_FILE, Origin, SourceMap};
 use crate::syntax::{Directive, Item};
 
@@ -56,6 +56,8 @@ pub struct Failure {
     pub kind: ProblemKind,
     /// nginx's words.
     pub message: String,
+    /// A warning where nobody said whether the file is there.
+    pub severity: Severity,
 }
 
 /// A directive where it is read: the same text included twice is placed twice.
@@ -295,12 +297,13 @@ impl Loader<'_> {
     }
 
     fn enter(&mut self, path: &Path, origin: Origin, chain: &[Reading]) -> Result<InclusionId, Failure> {
-        let limit = |message: String| Failure { kind: ProblemKind::Limit, message };
+        let limit = |message: String| Failure { kind: ProblemKind::Limit, message, severity: Severity::Refused };
         let shown = path.display();
         let file = self.open(path)?;
         if chain.iter().any(|reading| reading.file == file) {
             return Err(Failure {
                 kind: ProblemKind::Syntax,
+                severity: Severity::Refused,
                 message: format!("include cycle: open() \"{shown}\" fails (24: Too many open files)"),
             });
         }
@@ -324,7 +327,8 @@ impl Loader<'_> {
 
     fn read(&mut self, path: &Path) -> Result<FileId, Failure> {
         let shown = path.display();
-        let failure = |message: String| Err(Failure { kind: ProblemKind::MissingFile, message });
+        let failure =
+            |message: String| Err(Failure { kind: ProblemKind::MissingFile, message, severity: Severity::Refused });
         let bytes = match self.fs.read(path, MAX_FILE) {
             Fact::Known(Ok(bytes)) => bytes,
             Fact::Known(Err(Errno::Eisdir)) => {
@@ -335,12 +339,13 @@ impl Loader<'_> {
             }
             Fact::Known(Err(Errno::EFBIG)) => {
                 let message = format!("\"{shown}\" is longer than {} MiB and is not read", MAX_FILE >> 20);
-                return Err(Failure { kind: ProblemKind::Limit, message });
+                return Err(Failure { kind: ProblemKind::Limit, message, severity: Severity::Refused });
             }
             Fact::Known(Err(errno)) => return failure(format!("open() \"{shown}\" failed ({})", errno.number())),
             Fact::Unknown(question) => {
                 self.loaded.questions.push(question);
-                return failure(format!("open() \"{shown}\": nobody said what is in it"));
+                let message = format!("open() \"{shown}\": nobody said what is in it");
+                return Err(Failure { kind: ProblemKind::MissingFile, message, severity: Severity::Warning });
             }
         };
         let file = self.loaded.sources.add(path, bytes);
