@@ -4,6 +4,9 @@
 
 pub mod apache;
 pub mod nginx;
+mod page;
+
+pub use page::page;
 
 /// A row of the table.
 #[derive(Debug, PartialEq, Eq)]

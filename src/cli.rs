@@ -1,5 +1,6 @@
 //! The command line. One file a command; what they share is here.
 
+mod cause;
 mod explain;
 mod lint;
 mod rules;
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Say which status a request gets, which directive decides it, why, and what would change it
     Explain(explain::Options),
+    /// Print the page of a cause
+    Cause(cause::Options),
     /// Check configurations for what is refused, and for what does not mean what it says
     Lint(lint::Options),
     /// Print the page of a rule
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let ended = match cli.command {
         Command::Explain(options) => explain::run(&options, &mut out),
+        Command::Cause(options) => cause::run(&options, &mut out),
         Command::Lint(options) => lint::run(&options, &mut out),
         Command::Rule(options) => rules::page(&options, &mut out),
         Command::Rules => rules::list(&mut out),

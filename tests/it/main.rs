@@ -1,5 +1,6 @@
 //! The one test binary: recorded cases, the real servers, the corpus, the documentation.
 
+mod book;
 mod case;
 mod cases;
 mod cli;
@@ -23,6 +24,7 @@ fn main() {
     }
     trials.extend(rules::trials());
     trials.extend(cli::trials());
+    trials.extend(book::trials());
     trials.extend(corpus_apache::trials());
     trials.extend(tidy::trials());
     match servers::trials() {
