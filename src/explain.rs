@@ -7,6 +7,8 @@
 mod repair;
 mod trial;
 
+use std::collections::BTreeMap;
+
 use crate::fact::{Answers, Asked, Question};
 use crate::fix::Fix;
 use crate::fs::Filesystem;
@@ -19,6 +21,8 @@ use crate::world::World;
 
 /// Past this many questions on one way through the evaluator nothing is certain.
 const MOST_QUESTIONS: usize = 6;
+/// Most ways to one other outcome that are told.
+const MOST_WAYS: usize = 3;
 /// Most runs for one answer; past it the exploration stops and nothing is certain.
 const MOST_RUNS: usize = 256;
 
@@ -279,6 +283,14 @@ impl Branch {
                 found.push(Alternative { when, outcome });
             }
         }
+        // The ways that need least come first, and a few of them say enough.
+        found.sort_by_key(|alternative| alternative.when.len());
+        let mut shown: BTreeMap<Outcome, usize> = BTreeMap::new();
+        found.retain(|alternative| {
+            let count = shown.entry(alternative.outcome).or_default();
+            *count += 1;
+            *count <= MOST_WAYS
+        });
         found
     }
 

@@ -112,12 +112,18 @@ impl Accounts {
         Identity { uid, gid, groups: self.groups_of(name, gid), name: name.to_owned() }
     }
 
+    /// A well-known account, where there are no account files at all: an image without them, or a tree nobody may look at.
+    fn bare(&self, name: &str) -> Option<User> {
+        if self.users.is_empty() && self.groups.is_empty() { well_known(name) } else { None }
+    }
+
     /// nginx's `user NAME [GROUP]`: the group is GROUP, or the group that is *called* NAME; never the user's primary one.
     pub fn nginx(&self, name: &str, group: Option<&str>) -> Fact<Identity> {
-        let Some(user) = self.user(name) else { return unknown_user(name) };
+        let user = self.user(name).cloned().or_else(|| self.bare(name));
+        let Some(user) = user else { return unknown_user(name) };
         let group = group.unwrap_or(name);
-        match self.group(group) {
-            Some(found) => Fact::Known(self.identity(name, user.uid, found.gid)),
+        match self.group(group).map(|group| group.gid).or_else(|| self.bare(group).map(|group| group.gid)) {
+            Some(gid) => Fact::Known(self.identity(name, user.uid, gid)),
             None => unknown_group(group),
         }
     }

@@ -40,7 +40,7 @@ use self::model::Http;
 use self::request::{Cx, Ending, HttpRequest, Leave};
 use self::version::Version;
 use crate::cause::nginx as causes;
-use crate::fact::{Fact, Inquiry};
+use crate::fact::{Fact, Inquiry, Subject};
 use crate::fs::{Disk, Filesystem, Identity};
 use crate::identity::Accounts;
 use crate::outcome::{Decision, Outcome, Run, Seen};
@@ -116,7 +116,11 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
     let identity = match (world.worker, &config.worker) {
         (Some(identity), _) | (None, Fact::Known(identity)) => identity,
         (None, Fact::Unknown(question)) => {
-            unknown = Identity::unknown(&question.subject.to_string());
+            let name = match &question.subject {
+                Subject::User(name) | Subject::Group(name) => name.as_str(),
+                _ => "the worker",
+            };
+            unknown = Identity::unknown(name);
             &unknown
         }
     };

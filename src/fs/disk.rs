@@ -238,6 +238,38 @@ impl Disk<'_> {
         self.inquiry.choose(Question::new(subject), &[yes, no]) == 0
     }
 
+    /// lstat(2) as root.
+    fn look(&self, path: &Path) -> Result<Fact<Stat>, Denied> {
+        match self.fs.lstat(path) {
+            Fact::Known(Ok(stat)) => Ok(Fact::Known(stat)),
+            Fact::Known(Err(errno)) => Err(Denied { errno, path: path.to_path_buf() }),
+            // The root is always there, and open to all.
+            Fact::Unknown(_) if path == Path::new("/") => {
+                let root = Stat::of(FileKind::Directory);
+                Ok(Fact::Known(Stat { mode: Some(0o755), uid: Some(0), gid: Some(0), ..root }))
+            }
+            Fact::Unknown(question) => Ok(Fact::Unknown(question)),
+        }
+    }
+
+    /// What is at a path that nobody knows; with `reach`, also whether one gets there.
+    fn ask_kind(&self, question: Question, path: &Path, reach: bool) -> Result<Stat, Denied> {
+        let (shown, who) = (path.display(), &self.identity.name);
+        let alternatives = [
+            format!("{shown} is a file"),
+            format!("{shown} is a directory"),
+            format!("{shown} does not exist"),
+            format!("{who} may not search a directory above {shown}"),
+        ];
+        let alternatives = alternatives.each_ref().map(String::as_str);
+        match self.inquiry.choose(question, &alternatives[..if reach { 4 } else { 3 }]) {
+            0 => Ok(Stat::of(FileKind::Regular)),
+            1 => Ok(Stat::of(FileKind::Directory)),
+            2 => Err(Denied { errno: Errno::Enoent, path: path.to_path_buf() }),
+            _ => Err(Denied { errno: Errno::Eacces, path: path.parent().unwrap_or(path).to_path_buf() }),
+        }
+    }
+
     fn resolve(&self, path: &Path, follow: Follow) -> Result<(PathBuf, Stat), Denied> {
         walk(self, path, follow)
     }
@@ -279,23 +311,19 @@ impl Steps for Disk<'_> {
     type Stop = Denied;
 
     fn entry(&self, path: &Path) -> Result<Stat, Denied> {
-        let question = match self.fs.lstat(path) {
-            Fact::Known(Ok(stat)) => return Ok(stat),
-            Fact::Known(Err(errno)) => return Err(self.stop(errno, path)),
-            Fact::Unknown(question) => question,
-        };
-        // The root is always there.
-        if path == Path::new("/") {
-            return Ok(Stat::of(FileKind::Directory));
+        match self.look(path)? {
+            Fact::Known(stat) => Ok(stat),
+            Fact::Unknown(question) => self.ask_kind(question, path, false),
         }
-        let shown = path.display();
-        let alternatives =
-            [format!("{shown} is a file"), format!("{shown} is a directory"), format!("{shown} does not exist")];
-        match self.inquiry.choose(question, &alternatives.each_ref().map(String::as_str)) {
-            0 => Ok(Stat::of(FileKind::Regular)),
-            1 => Ok(Stat::of(FileKind::Directory)),
-            _ => Err(self.stop(Errno::Enoent, path)),
-        }
+    }
+
+    fn parent(&self, path: &Path) -> Result<Option<Stat>, Denied> {
+        self.look(path).map(Fact::known)
+    }
+
+    /// Where nobody knows a directory on the way, one question about the end of the path stands for all of them.
+    fn leap(&self, path: &Path) -> Result<Stat, Denied> {
+        self.ask_kind(Question::new(Subject::Path(path.to_path_buf())), path, true)
     }
 
     fn target(&self, link: &Path) -> Result<PathBuf, Denied> {

@@ -34,16 +34,20 @@ mod tests {
     use crate::fact::{Answers, Inquiry};
 
     #[test]
-    fn each_component_is_asked_once_and_the_answers_are_followed() {
+    fn one_question_about_the_end_of_a_path_stands_for_its_directories() {
         let identity = Identity { uid: 33, gid: 33, groups: vec![], name: "www-data".to_owned() };
-        // "/" is there; /a is a directory (alternative 1), /a/b a file (0, assumed).
-        let answers = Answers::from([(Subject::Path("/a".into()), 1)]);
+        let answers = Answers::new();
         let inquiry = Inquiry::new(&answers);
         let disk = Disk { fs: &UnknownFs, identity: &identity, inquiry: &inquiry };
         assert_eq!(disk.stat(Path::new("/a/b"), Follow::Yes).map(|stat| stat.kind), Ok(FileKind::Regular));
         assert!(disk.open_read(Path::new("/a/b")).is_ok());
         let asked: Vec<Subject> = inquiry.into_asked().into_iter().map(|asked| asked.question.subject).collect();
-        let (path, permission) = (|at: &str| Subject::Path(at.into()), |at: &str| Subject::Permission(at.into()));
-        assert_eq!(asked, [permission("/"), path("/a"), permission("/a"), path("/a/b"), permission("/a/b")]);
+        assert_eq!(asked, [Subject::Path("/a/b".into()), Subject::Permission("/a/b".into())]);
+        // The fourth answer: somewhere above it is closed.
+        let answers = Answers::from([(Subject::Path("/a/b".into()), 3)]);
+        let inquiry = Inquiry::new(&answers);
+        let disk = Disk { fs: &UnknownFs, identity: &identity, inquiry: &inquiry };
+        let denied = disk.stat(Path::new("/a/b"), Follow::Yes).expect_err("closed");
+        assert_eq!((denied.errno, denied.path.as_path()), (Errno::Eacces, Path::new("/a")));
     }
 }

@@ -23,6 +23,14 @@ pub(super) trait Steps {
     type Stop;
     /// The entry at a path, a link not followed.
     fn entry(&self, path: &Path) -> Result<Stat, Self::Stop>;
+    /// The entry at a path that more names follow. `None`: nobody knows it, and [`Steps::leap`] is asked for the rest.
+    fn parent(&self, path: &Path) -> Result<Option<Stat>, Self::Stop> {
+        self.entry(path).map(Some)
+    }
+    /// What is at the end of a path, of which some directory is not known.
+    fn leap(&self, path: &Path) -> Result<Stat, Self::Stop> {
+        self.entry(path)
+    }
     /// The text of a link.
     fn target(&self, link: &Path) -> Result<PathBuf, Self::Stop>;
     /// Called before a name is looked up in a directory.
@@ -83,8 +91,22 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
         if name.len() > NAME_MAX {
             return Err(steps.stop(Errno::Enametoolong, &child));
         }
-        let found = steps.entry(&child)?;
         let last = todo.is_empty();
+        let found = match last {
+            true => steps.entry(&child)?,
+            false => match steps.parent(&child)? {
+                Some(found) => found,
+                None => {
+                    let slash = todo.back().is_some_and(|end| end.slash);
+                    at = below(child, &todo);
+                    stat = steps.leap(&at)?;
+                    if slash && stat.kind != FileKind::Directory {
+                        return Err(steps.stop(Errno::Enotdir, &at));
+                    }
+                    return Ok((at, stat));
+                }
+            },
+        };
         if found.kind == FileKind::Symlink && (!last || slash || follow == Follow::Yes) {
             links += 1;
             if links > LINKS_MAX {
@@ -118,4 +140,18 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
         stat = found;
     }
     Ok((at, stat))
+}
+
+/// The path with all names added, `.` and `..` taken as if there were no links.
+fn below(mut path: PathBuf, names: &VecDeque<Component>) -> PathBuf {
+    for Component { name, .. } in names {
+        match name.as_slice() {
+            b"." => {}
+            b".." => {
+                path.pop();
+            }
+            name => path.push(OsStr::from_bytes(name)),
+        }
+    }
+    path
 }
