@@ -48,10 +48,19 @@ pub const NGINX: &[Kind] = &[Kind::Nginx];
 /// Apache only.
 pub const APACHE: &[Kind] = &[Kind::Apache];
 
+mod access_rule_shadowed;
+mod access_rules_not_inherited;
+mod acl_bypassed_by_regex_location;
+mod acl_never_reached;
+mod alias_traversal;
+mod allow_without_deny;
 mod config_not_understood;
 mod directive_wrong_context;
 mod include_missing;
 mod invalid_argument;
+mod return_bypasses_acl;
+mod sample;
+mod spots;
 mod suppression_unused;
 mod syntax_error;
 mod undefined_reference;
@@ -59,6 +68,13 @@ mod unknown_directive;
 
 /// Every rule, in the order of the catalogue.
 pub const ALL: &[&Rule] = &[
+    &acl_bypassed_by_regex_location::RULE,
+    &acl_never_reached::RULE,
+    &access_rule_shadowed::RULE,
+    &access_rules_not_inherited::RULE,
+    &return_bypasses_acl::RULE,
+    &allow_without_deny::RULE,
+    &alias_traversal::RULE,
     &syntax_error::RULE,
     &unknown_directive::RULE,
     &directive_wrong_context::RULE,
