@@ -14,6 +14,7 @@ use super::{is_url, redirect};
 use crate::cause::nginx as causes;
 use crate::outcome::{Decision, Related};
 use crate::source::Origin;
+use crate::trace::{Event, nginx};
 
 /// The `if` that a `return` stands in: its place and its condition.
 pub(super) type Branch<'a> = (Origin, &'a Condition);
@@ -54,6 +55,8 @@ impl Return {
         cx: &mut Cx<'a>,
     ) -> Flow {
         let status = self.status;
+        let inside_if = self.conditional;
+        cx.trace.push("rewrite", Some(origin), || Event::Nginx(nginx::Event::Return { status, inside_if }));
         let cause = match (status, self.conditional) {
             (403, true) => causes::RETURN_403_IF,
             (403, false) => causes::RETURN_403,
