@@ -1,11 +1,12 @@
 //! The header filters that turn a 200 into another status: conditional requests, then ranges.
 //!
-//! They see the main request's real 200 only; an error page keeps its status. A `return 200 "text"` passes through
+//! They see the main request's 200 only; an error page keeps its status. A `return 200 "text"` passes through
 //! here too: it has no Last-Modified, so `If-Unmodified-Since` makes it a 412.
 
 use std::path::Path;
 use std::sync::Arc;
 
+use super::complex::ComplexValue;
 use super::request::{Cx, Entity, Flow, HttpRequest, Sent, error};
 use super::variables::Table;
 use crate::cause;
@@ -29,6 +30,10 @@ pub struct Filters {
     pub max_ranges: Setting<Option<u64>>,
     /// The filters in force that may rewrite the body, and so take its ranges away.
     pub rewriters: Vec<Setting<&'static str>>,
+    /// `add_header Last-Modified`, which the range filter takes for the real one.
+    pub last_modified: Option<ComplexValue>,
+    /// `add_header ETag`, likewise.
+    pub entity_tag: Option<ComplexValue>,
     /// `fastcgi_index`.
     pub fastcgi_index: Box<[u8]>,
     /// `fastcgi_split_path_info`.
@@ -53,6 +58,8 @@ impl Default for Filters {
             etag: Setting::default_value(true),
             max_ranges: Setting::default_value(None),
             rewriters: Vec::new(),
+            last_modified: None,
+            entity_tag: None,
             fastcgi_index: Box::default(),
             fastcgi_split_path_info: None,
         }
@@ -68,6 +75,7 @@ impl Filters {
         "ssi",
         "gzip",
         "sub_filter",
+        "add_header",
         "add_before_body",
         "add_after_body",
         "fastcgi_index",
@@ -75,7 +83,7 @@ impl Filters {
     ];
 
     /// Takes a directive.
-    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, _first_here: bool, _table: &mut Table) {
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, table: &mut Table) {
         let Some(&first) = args.first() else { return };
         let on = first.eq_ignore_ascii_case(b"on");
         match name {
@@ -96,6 +104,18 @@ impl Filters {
             b"gzip" => self.rewriter("gzip", on, origin),
             b"sub_filter" => self.rewriter("sub_filter", true, origin),
             b"add_before_body" | b"add_after_body" => self.rewriter("addition", !first.is_empty(), origin),
+            b"add_header" => {
+                if first_here {
+                    self.last_modified = None;
+                    self.entity_tag = None;
+                }
+                let value = args.get(1).map(|value| ComplexValue::compile(value, table));
+                match &*first.to_ascii_lowercase() {
+                    b"last-modified" => self.last_modified = value,
+                    b"etag" => self.entity_tag = value,
+                    _ => {}
+                }
+            }
             b"fastcgi_index" => self.fastcgi_index = first.into(),
             b"fastcgi_split_path_info" => {
                 self.fastcgi_split_path_info = Pattern::new(first, Options::nginx(false)).ok().map(Arc::new);
@@ -113,10 +133,13 @@ impl Filters {
 }
 
 /// Passes a response through the filters: 304 and 206 come back as it, 412 and 416 as an error.
-pub fn header_filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, sent: Sent) -> Flow<Sent> {
-    if sent.status != 200 || r.depth > 0 || r.err_status.is_some() {
+pub fn header_filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sent) -> Flow<Sent> {
+    // The status that an error page stands for is set before the filters run: with `error_page 404 =200`, they see a 200.
+    if r.depth > 0 || r.err_status.unwrap_or(sent.status) != 200 {
         return Flow::Continue(sent);
     }
+    r.err_status = None;
+    sent.status = 200;
     let sent = not_modified::filter(r, cx, sent)?;
     range::filter(r, cx, sent)
 }

@@ -1,6 +1,6 @@
 //! `ngx_http_range_header_filter`: 206, or 416, for a file whose ranges are offered.
 
-use super::super::request::{Cx, Flow, HttpRequest, Sent};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Sent};
 use super::super::version::Version;
 use super::{content_length, etag, http_time, last_modified, refuse};
 use crate::fact::{Question, Subject};
@@ -38,9 +38,9 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
     };
     if let Some(if_range) = r.header(b"If-Range") {
         let same = if if_range.len() >= 2 && if_range.ends_with(b"\"") {
-            etag(r, &sent.entity, cx)?.as_deref() == Some(if_range)
+            sent_etag(r, &sent.entity, cx)?.as_deref() == Some(if_range)
         } else {
-            last_modified(&sent.entity, cx)?.is_some_and(|modified| http_time::parse(if_range) == modified)
+            sent_last_modified(r, &sent.entity, cx)?.is_some_and(|modified| http_time::parse(if_range) == modified)
         };
         if !same {
             return Flow::Continue(sent);
@@ -58,6 +58,22 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         }
         Ranges::Unsatisfiable => refuse(416),
         Ranges::Whole => Flow::Continue(sent),
+    }
+}
+
+/// The entity tag as it is sent: `add_header` comes before this filter.
+fn sent_etag<'a>(r: &mut HttpRequest<'a>, entity: &Entity, cx: &mut Cx<'a>) -> Flow<Option<Vec<u8>>> {
+    match &r.conf.filters.entity_tag {
+        Some(tag) => Flow::Continue(Some(tag.evaluate(r, cx)?.into_owned()).filter(|tag| !tag.is_empty())),
+        None => etag(r, entity, cx),
+    }
+}
+
+/// The modification time as it is sent.
+fn sent_last_modified<'a>(r: &mut HttpRequest<'a>, entity: &Entity, cx: &mut Cx<'a>) -> Flow<Option<i64>> {
+    match &r.conf.filters.last_modified {
+        Some(text) => Flow::Continue(Some(http_time::parse(&text.evaluate(r, cx)?)).filter(|time| *time != -1)),
+        None => last_modified(entity, cx),
     }
 }
 

@@ -38,8 +38,9 @@ pub(super) fn index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
             Found::Denied(denied) => {
                 refused(&denied, &path, r)?;
                 if !directory_tested {
-                    let directory = path_from(directory[..directory.len().saturating_sub(1)].to_vec());
-                    test_directory(&directory, &path, r, cx)?;
+                    // An alias without a slash at its end is tested as it stands, and so is `/`.
+                    let bare = directory.strip_suffix(b"/").filter(|bare| !bare.is_empty()).unwrap_or(&directory);
+                    test_directory(&path_from(bare.to_vec()), &path, r, cx)?;
                     directory_tested = true;
                 }
                 if denied.errno != Errno::Enoent {
@@ -85,8 +86,6 @@ fn not_found(denied: &Denied, path: &Path, r: &HttpRequest) -> Flow {
 
 /// `ngx_http_index_test_dir`: is there a directory at all?
 fn test_directory<'a>(directory: &Path, index: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
-    // A root of `/` leaves nothing to test.
-    let directory = if directory.as_os_str().is_empty() { Path::new("/") } else { directory };
     match lookup(directory, r, cx)? {
         Found::Stat(stat) if stat.kind == FileKind::Directory => ControlFlow::Continue(()),
         Found::Stat(_) => {
