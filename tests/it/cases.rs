@@ -70,14 +70,14 @@ fn version(case: &Case) -> String {
 }
 
 /// The program, started once for a case with its requests on standard input.
-struct Program {
+pub struct Program {
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Program {
-    fn start(case: &Case, root: &Path) -> Result<Program, Failed> {
+    pub fn start(case: &Case, root: &Path) -> Result<Program, Failed> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_why403"));
         command.arg("explain").arg("--config").arg(root.join(case.config())).args(["--server", &case.about.server]);
         if let Some(version) = version(case).strip_prefix("nginx/") {
@@ -94,7 +94,7 @@ impl Program {
         Ok(Program { child, stdin, stdout })
     }
 
-    fn ask(&mut self, line: &Value) -> Result<Value, Failed> {
+    pub fn ask(&mut self, line: &Value) -> Result<Value, Failed> {
         let stdin = self.stdin.as_mut().ok_or("standard input is closed")?;
         writeln!(stdin, "{line}")?;
         stdin.flush()?;
@@ -103,7 +103,7 @@ impl Program {
         serde_json::from_str(&answer).map_err(|error| format!("{line}\nanswered {answer:?}: {error}").into())
     }
 
-    fn finish(mut self) -> Result<(), Failed> {
+    pub fn finish(mut self) -> Result<(), Failed> {
         drop(self.stdin.take());
         let status = self.child.wait()?;
         if status.success() { Ok(()) } else { Err(format!("the program ended with {status}").into()) }

@@ -6,6 +6,7 @@ mod cases;
 mod cli;
 mod corpus_apache;
 mod example;
+mod generate;
 mod rules;
 mod servers;
 mod tidy;
@@ -31,5 +32,6 @@ fn main() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("servers", move || Err(why.into()))),
     }
+    trials.extend(generate::trials());
     libtest_mimic::run(&args, trials).exit();
 }

@@ -1,0 +1,351 @@
+//! Configurations, file trees and requests by chance, asked of the program and of the real server.
+//!
+//! The seed of a configuration is its number, so a failure repeats anywhere. A disagreement is shrunk until nothing can
+//! be left out and written below `target/generated` as a case folder with the real answer. `WHY403_GENERATE` sets how
+//! many configurations each server gets (200), `WHY403_SEED` where the numbers start.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::{Failed, Trial};
+use serde_json::{Value, json};
+
+use crate::case::Case;
+use crate::cases::Program;
+use crate::servers::session::NotStarted;
+use crate::servers::{self, Stage};
+
+mod apache;
+mod dice;
+mod nginx;
+mod tree;
+
+use dice::Dice;
+use tree::Tree;
+
+/// Requests for each configuration.
+const REQUESTS: usize = 40;
+/// Configurations in one trial.
+const CHUNK: u64 = 25;
+/// Servers started to shrink one disagreement.
+const TRIES: usize = 150;
+
+/// A directive, or a block with what it holds.
+#[derive(Clone, Debug)]
+pub struct Block {
+    text: String,
+    close: Option<String>,
+    inside: Vec<Block>,
+}
+
+/// A simple directive.
+fn line(text: &str) -> Block {
+    Block { text: text.to_owned(), close: None, inside: Vec::new() }
+}
+
+impl Block {
+    /// nginx: `text { … }`.
+    fn new(text: &str, inside: impl IntoIterator<Item = Block>) -> Block {
+        Block { text: format!("{text} {{"), close: Some("}".to_owned()), inside: inside.into_iter().collect() }
+    }
+
+    /// Apache: `<name argument> … </name>`.
+    fn section(name: &str, argument: &str, inside: impl IntoIterator<Item = Block>) -> Block {
+        let text = format!("<{name} {argument}>").replace(" >", ">");
+        Block { text, close: Some(format!("</{name}>")), inside: inside.into_iter().collect() }
+    }
+}
+
+fn render(blocks: &[Block], depth: usize, text: &mut String) {
+    for block in blocks {
+        let _ = writeln!(text, "{}{}", "    ".repeat(depth), block.text);
+        render(&block.inside, depth + 1, text);
+        if let Some(close) = &block.close {
+            let _ = writeln!(text, "{}{close}", "    ".repeat(depth));
+        }
+    }
+}
+
+/// Everything but the file tree: configuration files with their blocks (the main one first), other files, and hosts.
+#[derive(Clone)]
+pub struct Configuration {
+    configs: Vec<(String, Vec<Block>)>,
+    files: Vec<(String, String)>,
+}
+
+/// A case by chance.
+#[derive(Clone)]
+struct Generated {
+    server: &'static str,
+    configuration: Configuration,
+    tree: Tree,
+    requests: Vec<Value>,
+}
+
+impl Generated {
+    fn throw(server: &'static str, seed: u64) -> Generated {
+        let mut dice = Dice::new(seed);
+        let tree = Tree::grow(&mut dice);
+        let (configuration, hosts) = match server {
+            "nginx" => (nginx::config(&mut dice), nginx::HOSTS),
+            _ => (apache::config(&mut dice, &tree), apache::HOSTS),
+        };
+        let request = |index: usize| {
+            let mut request = tree::request(&mut dice, &hosts);
+            request["id"] = json!(format!("r{}", index + 1));
+            request
+        };
+        let requests = (0..REQUESTS).map(request).collect();
+        Generated { server, configuration, tree, requests }
+    }
+
+    /// Writes it as a case folder.
+    fn write(&self, folder: &Path) -> std::io::Result<()> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        let put = |path: &str, text: &str| {
+            let path = folder.join(path);
+            fs::create_dir_all(path.parent().unwrap_or(folder))?;
+            fs::write(path, text)
+        };
+        for (path, blocks) in &self.configuration.configs {
+            let mut text = String::new();
+            render(blocks, 0, &mut text);
+            put(&format!("root/{path}"), &text)?;
+        }
+        for (path, text) in self.tree.files.iter().chain(&self.configuration.files) {
+            put(&format!("root/{path}"), text)?;
+        }
+        let recorded_with = if self.server == "nginx" { "nginx 1.22.1" } else { "Apache 2.4.71" };
+        let about = json!({"server": self.server, "about": "generated", "recorded_with": recorded_with});
+        put("case.json", &format!("{about:#}\n"))?;
+        put("fs.json", &format!("{:#}\n", Value::Array(self.tree.entries.clone())))?;
+        let lines: String = self.requests.iter().map(|request| format!("{request}\n")).collect();
+        put("requests.jsonl", &lines)
+    }
+}
+
+/// What both said to one request.
+struct Both {
+    real: Value,
+    ours: Value,
+}
+
+/// How the two compare.
+#[derive(Debug, PartialEq)]
+enum Comparison {
+    Same,
+    Conditional,
+    Unknown,
+    Different(String),
+}
+
+impl Both {
+    fn compare(&self) -> Comparison {
+        let outcome = &self.ours["outcome"];
+        let sort = match outcome["certainty"].as_str() {
+            Some("certain") => Comparison::Same,
+            Some("conditional") => Comparison::Conditional,
+            Some("unknown") => return Comparison::Unknown,
+            _ => return Comparison::Different(format!("no answer: {}", self.ours)),
+        };
+        let said = |outcome: &Value| {
+            outcome["kind"] == self.real["kind"]
+                && (outcome["kind"] != "response" || outcome["status"] == self.real["status"])
+        };
+        let alternatives = self.ours["alternatives"].as_array().into_iter().flatten();
+        let among = sort == Comparison::Conditional && alternatives.clone().any(|it| said(&it["outcome"]));
+        if said(outcome) || among {
+            return sort;
+        }
+        Comparison::Different(format!(
+            "{} {} where the server says {} {} (log {}): {} {}",
+            outcome["kind"],
+            outcome["status"],
+            self.real["kind"],
+            self.real["status"],
+            self.real["log"],
+            self.ours["cause"]["code"],
+            self.ours["cause"]["directive"]["text"]
+        ))
+    }
+}
+
+/// Asks both everything; an error says which of them took the configuration and which did not.
+fn ask_both(generated: &Generated) -> Result<Vec<Both>, String> {
+    let text = |error: std::io::Error| error.to_string();
+    let folder = tempfile::tempdir().map_err(text)?;
+    generated.write(folder.path()).map_err(text)?;
+    let case = Case::read(folder.path(), "generated".to_owned())?;
+    let mut stage = Stage::set(&case, servers::Real::of(&case))?;
+    let refused = match stage.start() {
+        Ok(()) => None,
+        Err(NotStarted::Refused(message)) => Some(message),
+        Err(NotStarted::Broken(message)) => return Err(message),
+    };
+    let mut program = Program::start(&case, &stage.root).map_err(|error| format!("{error:?}"))?;
+    let mut answers = Vec::new();
+    for question in &case.questions {
+        let ours =
+            program.ask(&question.ask(&case, &stage.root)).map_err(|error| format!("the program died: {error:?}"))?;
+        let real = match &refused {
+            None => stage.ask(&case, question)?,
+            Some(message) => json!({"kind": "refused", "status": null, "log": [stage.unplaced(message)]}),
+        };
+        answers.push(Both { real, ours });
+    }
+    Ok(answers)
+}
+
+/// Trials of `CHUNK` configurations each, for both servers.
+pub fn trials() -> Vec<Trial> {
+    if !servers::wanted() {
+        return Vec::new();
+    }
+    let number =
+        |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let (first, count) = (number("WHY403_SEED", 1), number("WHY403_GENERATE", 200));
+    let mut trials = Vec::new();
+    for server in ["nginx", "apache"] {
+        for start in (first..first + count).step_by(CHUNK as usize) {
+            let end = (start + CHUNK).min(first + count);
+            trials
+                .push(Trial::test(format!("generated::{server}/{start}-{}", end - 1), move || run(server, start..end)));
+        }
+    }
+    trials
+}
+
+#[expect(clippy::print_stderr, reason = "the figures of a run are for whoever started it")]
+fn run(server: &'static str, seeds: std::ops::Range<u64>) -> Result<(), Failed> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut open: BTreeMap<String, usize> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for seed in seeds.clone() {
+        let generated = Generated::throw(server, seed);
+        let answers = ask_both(&generated).map_err(|why| format!("seed {seed}: {why}"))?;
+        let mut first = None;
+        for (index, both) in answers.iter().enumerate() {
+            *counts.entry("answers").or_default() += 1;
+            *counts.entry("403").or_default() += usize::from(both.real["status"] == 403);
+            *counts.entry("refused").or_default() += usize::from(both.real["kind"] == "refused");
+            let sort = match both.compare() {
+                Comparison::Same => "certain",
+                Comparison::Conditional => "conditional",
+                Comparison::Unknown => "unknown",
+                Comparison::Different(why) => {
+                    first.get_or_insert((index, why));
+                    "different"
+                }
+            };
+            *counts.entry(sort).or_default() += 1;
+            if matches!(sort, "conditional" | "unknown") {
+                let question = both.ours["assumptions"][0]["question"].as_str().unwrap_or("no question named");
+                *open.entry(question.replace(|digit: char| digit.is_ascii_digit(), "N")).or_default() += 1;
+            }
+        }
+        if let Some((index, why)) = first {
+            let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/generated"))
+                .join(format!("{server}-{seed}"));
+            let small = shrink(&generated, index);
+            keep(&small, &folder)?;
+            wrong.push(format!("seed {seed} r{}: {why}\n    {}", index + 1, folder.display()));
+        }
+    }
+    let mut open: Vec<(usize, String)> = open.into_iter().map(|(question, count)| (count, question)).collect();
+    open.sort_unstable_by(|a, b| b.cmp(a));
+    open.truncate(8);
+    eprintln!("generated {server} {seeds:?}: {counts:?} open {open:?}");
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+/// Leaves out whatever can be left out while the same request is still answered differently, in the same sense.
+fn shrink(generated: &Generated, index: usize) -> Generated {
+    let mut small = Generated { requests: vec![generated.requests[index].clone()], ..generated.clone() };
+    let Some(outcome) = difference(&small) else { return small };
+    let mut tries = 0;
+    let mut shrunk = true;
+    while shrunk && tries < TRIES {
+        shrunk = false;
+        let mut at = 0;
+        while at < parts(&small) && tries < TRIES {
+            tries += 1;
+            let mut less = small.clone();
+            remove(&mut less, at);
+            if difference(&less).as_ref() == Some(&outcome) {
+                small = less;
+                shrunk = true;
+            } else {
+                at += 1;
+            }
+        }
+    }
+    small
+}
+
+/// What the two say where they differ: kind and status of each.
+fn difference(generated: &Generated) -> Option<String> {
+    let answers = ask_both(generated).ok()?;
+    let both = answers.first()?;
+    let sides = || {
+        format!(
+            "{}{} {}{}",
+            both.real["kind"], both.real["status"], both.ours["outcome"]["kind"], both.ours["outcome"]["status"]
+        )
+    };
+    matches!(both.compare(), Comparison::Different(_)).then(sides)
+}
+
+/// How many things could be left out.
+fn parts(generated: &Generated) -> usize {
+    let configs: usize = generated.configuration.configs.iter().map(|(_, blocks)| parts_of(blocks)).sum();
+    configs + generated.tree.entries.len() + generated.tree.files.len()
+}
+
+fn parts_of(blocks: &[Block]) -> usize {
+    blocks.iter().map(|block| 1 + parts_of(&block.inside)).sum()
+}
+
+/// Leaves out the `at`th part: blocks in order, each before what it holds, then links and modes, then files.
+fn remove(generated: &mut Generated, mut at: usize) {
+    fn from_blocks(blocks: &mut Vec<Block>, at: &mut usize) -> bool {
+        for index in 0..blocks.len() {
+            if *at == 0 {
+                blocks.remove(index);
+                return true;
+            }
+            *at -= 1;
+            if from_blocks(&mut blocks[index].inside, at) {
+                return true;
+            }
+        }
+        false
+    }
+    for (_, blocks) in &mut generated.configuration.configs {
+        if from_blocks(blocks, &mut at) {
+            return;
+        }
+    }
+    if at < generated.tree.entries.len() {
+        generated.tree.entries.remove(at);
+        return;
+    }
+    at -= generated.tree.entries.len();
+    // An entry of a file that is gone would be an error.
+    let (file, _) = generated.tree.files.remove(at);
+    generated.tree.entries.retain(|entry| entry["path"] != file);
+}
+
+/// Writes a shrunk case with the real answer in it.
+fn keep(generated: &Generated, folder: &Path) -> Result<(), Failed> {
+    let mut kept = generated.clone();
+    let answers = ask_both(generated)?;
+    for (request, both) in kept.requests.iter_mut().zip(&answers) {
+        request["expect"] = both.real.clone();
+        request["note"] = json!({"we": both.ours["outcome"], "cause": both.ours["cause"]["code"], "assumptions": both.ours["assumptions"]});
+    }
+    Ok(kept.write(folder)?)
+}
