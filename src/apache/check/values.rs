@@ -69,7 +69,6 @@ const TABLE: &[(&str, Value)] = &[
     ("cgiscripttimeout", Time),
     ("cgivar", Word(&["request_uri"])),
     ("charsetoptions", Words(&["implicitadd", "noimplicitadd", "translateallmimetypes", "notranslateallmimetypes", "debuglevel="])),
-    ("cookieexpires", Digits(0, LONG)),
     ("cookiesamesite", Word(&["strict", "lax", "none"])),
     ("cookiestyle", Word(&["netscape", "cookie", "cookie2", "rfc2109", "rfc2965"])),
     ("davmintimeout", Number(0, INT)),
