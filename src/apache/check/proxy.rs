@@ -2,11 +2,115 @@
 
 use super::Line;
 use super::modules::require;
-use super::values::{is_one_of, regex};
+use super::values::{atoi, is_one_of, is_time, regex};
 use crate::apache::{expr, lex};
 
 /// `[!]` words before the target that are no parameter of the form `key=value`.
 const KEYWORDS: &[&str] = &["interpolate", "nocanon", "noquery"];
+
+/// What the value of a parameter must be.
+#[derive(Clone, Copy)]
+enum Parameter {
+    /// A number, read like atoi(3).
+    Number(i64, i64),
+    /// 0 or a size of at least 512 bytes.
+    Size,
+    /// A time that is not 0.
+    Time,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Anything.
+    Any,
+}
+use Parameter::{Any, Number, Size, Time, Word};
+
+const INT: i64 = i32::MAX as i64;
+
+/// The parameters of a worker (`set_worker_param`).
+const WORKER: &[(&str, Parameter)] = &[
+    ("acquire", Time),
+    ("addressttl", Any),
+    ("connectiontimeout", Time),
+    ("disablereuse", Word(&["on", "off"])),
+    ("enablereuse", Word(&["on", "off"])),
+    ("flusher", Any),
+    ("flushpackets", Word(&["on", "off", "auto"])),
+    ("flushwait", Number(0, 1000)),
+    ("iobuffersize", Size),
+    ("keepalive", Word(&["on", "off"])),
+    ("lbset", Number(0, 99)),
+    ("loadfactor", Number(1, 100)),
+    ("max", Number(0, INT)),
+    ("min", Number(0, INT)),
+    ("ping", Time),
+    ("receivebuffersize", Size),
+    ("redirect", Any),
+    ("responsefieldsize", Number(0, INT)),
+    ("retry", Number(0, INT)),
+    ("route", Any),
+    ("secret", Any),
+    ("smax", Number(0, INT)),
+    ("status", Any),
+    ("timeout", Number(1, INT)),
+    ("ttl", Number(1, INT)),
+    ("upgrade", Any),
+];
+
+/// The parameters of a worker that mod_proxy_hcheck adds.
+const HEALTH: &[(&str, Parameter)] = &[
+    ("hcexpr", Any),
+    ("hcfails", Number(0, INT)),
+    ("hcinterval", Time),
+    ("hcmethod", Any),
+    ("hcpasses", Number(0, INT)),
+    ("hctemplate", Any),
+    ("hcuri", Any),
+];
+
+/// The parameters of a balancer (`set_balancer_param`).
+const BALANCER: &[(&str, Parameter)] = &[
+    ("failonstatus", Any),
+    ("failontimeout", Word(&["on", "off"])),
+    ("forcerecovery", Word(&["on", "off"])),
+    ("growth", Number(0, 100)),
+    ("lbmethod", Any),
+    ("maxattempts", Number(0, INT)),
+    ("nofailover", Word(&["on", "off"])),
+    ("nonce", Any),
+    ("scolonpathdelim", Word(&["on", "off"])),
+    ("stickysession", Any),
+    ("stickysessionsep", Any),
+    ("timeout", Number(1, INT)),
+];
+
+/// `key=value` parameters of a worker or a balancer.
+fn parameters<'w>(line: &Line, target: &[u8], words: impl Iterator<Item = &'w [u8]>) -> Result<(), String> {
+    let balancer = target.get(..9).is_some_and(|start| start.eq_ignore_ascii_case(b"balancer:"));
+    for word in words {
+        let Some(equals) = memchr::memchr(b'=', word) else {
+            return Err(format!("invalid {} parameter, it must be in the form 'key=value'", line.row.name));
+        };
+        let (key, value) = (&word[..equals], &word[equals + 1..]);
+        let find = |list: &'static [(&'static str, Parameter)]| {
+            list.iter().find(|(name, _)| key.eq_ignore_ascii_case(name.as_bytes())).copied()
+        };
+        let health = || if line.known.modules.has("proxy_hcheck_module") { find(HEALTH) } else { None };
+        let found = if balancer { find(BALANCER) } else { find(WORKER).or_else(health) };
+        let key = String::from_utf8_lossy(key);
+        let Some((_, parameter)) = found else {
+            return Err(format!("unknown {} parameter '{key}'", if balancer { "Balancer" } else { "Worker" }));
+        };
+        let fits = match parameter {
+            Number(least, most) => (least..=most).contains(&atoi(value, INT)),
+            Size => matches!(atoi(value, INT), 0 | 512..),
+            Time => is_time(value) && atoi(value, INT) != 0,
+            Word(words) => is_one_of(value, words),
+            Any => true,
+        };
+        require(fits, &format!("{key}: invalid value '{}'", String::from_utf8_lossy(value)))?;
+    }
+    Ok(())
+}
 
 /// `ProxyPass [PATH] TARGET [key=value …]` (`add_pass`); inside a `<Location>` there is no path.
 pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
@@ -17,25 +121,11 @@ pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
     if matches && path.is_some_and(|path| regex(path).is_err()) {
         return Err("regular expression could not be compiled".into());
     }
-    let mut target = None;
-    for word in words {
-        match target {
-            None if is_one_of(word, KEYWORDS) => {}
-            None => target = Some(word),
-            Some(_) => {
-                if is_one_of(word, KEYWORDS) {
-                    continue;
-                }
-                require(
-                    word.contains(&b'='),
-                    "invalid ProxyPass|ProxyPassMatch parameter, it must be in the form 'key=value'",
-                )?;
-            }
-        }
-    }
-    let Some(target) = target else {
+    let mut rest = words.filter(|word| !is_one_of(word, KEYWORDS));
+    let Some(target) = rest.next() else {
         return Err("ProxyPass|ProxyPassMatch needs a path when not defined in a location".into());
     };
+    parameters(line, target, rest)?;
     let absolute = target == b"!" || memchr::memchr(b':', target).is_some() || matches && target.contains(&b'$');
     require(absolute, &format!("ProxyPass URL must be absolute!: {}", String::from_utf8_lossy(target)))
 }
@@ -60,8 +150,8 @@ pub(super) fn balancer_member(line: &Line) -> Result<(), String> {
         memchr::memmem::find(member, b"://").is_some() || member.starts_with(b"unix:"),
         &format!("BalancerMember: unable to parse URL: {}", String::from_utf8_lossy(member)),
     )?;
-    let parameters = line.words.iter().filter(|word| *word != member && Some(*word) != balancer);
-    pairs(parameters.map(|word| &**word), "BalancerMember")
+    let rest = line.words.iter().filter(|word| *word != member && Some(*word) != balancer);
+    parameters(line, member, rest.map(|word| &**word))
 }
 
 /// `ProxySet [URL] key=value …`; which worker it is about is not known before all are read.
@@ -70,7 +160,11 @@ pub(super) fn proxy_set(line: &Line) -> Result<(), String> {
     if !inside && memchr::memmem::find(line.word(0), b"://").is_none() {
         return Err(format!("ProxySet can not find '{}' Worker", line.lossy(0)));
     }
-    pairs(line.words[usize::from(!inside)..].iter().map(|word| &**word), "ProxySet")
+    // Inside a section its own URL is the target, which may be a balancer or a worker: any parameter of either will do.
+    if inside {
+        return pairs(line.words.iter().map(|word| &**word), "ProxySet");
+    }
+    parameters(line, line.word(0), line.words[1..].iter().map(|word| &**word))
 }
 
 fn pairs<'w>(words: impl Iterator<Item = &'w [u8]>, name: &str) -> Result<(), String> {

@@ -298,12 +298,13 @@ fn range(least: i64, most: i64) -> String {
     }
 }
 
-/// Whether a word is one of a list, in any case; one that ends in `=` stands for whatever follows it.
+/// Whether a word is one of a list, in any case; one that ends in `=` or `:` stands for whatever follows it.
 pub(super) fn is_one_of(word: &[u8], list: &[&str]) -> bool {
     list.iter().any(|known| {
         let known = known.as_bytes();
         word.eq_ignore_ascii_case(known)
-            || known.ends_with(b"=") && word.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
+            || matches!(known.last(), Some(b'=' | b':'))
+                && word.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
     })
 }
 

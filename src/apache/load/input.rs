@@ -55,6 +55,7 @@ impl Input {
 
     /// The next line, of the innermost macro first; `None` at the end of the file.
     pub fn next(&mut self) -> Result<Option<Text>, TooLong> {
+        let after_macro = !self.macros.is_empty();
         while let Some(playing) = self.macros.last_mut() {
             if let Some(line) = playing.lines.next() {
                 let origin = Origin { span: line.span, via: Some(playing.via) };
@@ -66,6 +67,10 @@ impl Input {
         self.at = line.whole.end;
         self.line += line.height + line.overcount;
         let origin = Origin { span: Span::new(self.file, line.span.start, line.span.end), via: self.via };
+        // The first line after a macro is read byte by byte (`array_getch`), and lost where the file ends without an LF.
+        if after_macro && !self.bytes[line.whole.clone()].ends_with(b"\n") {
+            return Ok(None);
+        }
         if line.too_long {
             return Err(TooLong { origin, line: self.line });
         }
