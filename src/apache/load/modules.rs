@@ -24,14 +24,15 @@ pub enum Added {
 
 impl Modules {
     /// The modules linked into Debian's server, and the ones of a list: identifiers with or without `_module`,
-    /// separated by commas or blanks; `all`: every module shipped with the server, which implies one MPM.
+    /// separated by commas or blanks; `all`: every module shipped with the server, of the MPMs the one that Debian loads.
     pub fn new(list: Option<&str>) -> Self {
         let origin = |origin| move |row: &&directives::ModuleRow| row.origin == origin;
         let builtin = directives::modules().iter().filter(origin(ModuleOrigin::Builtin));
         let mut modules = Modules { loaded: builtin.map(|row| row.id.to_owned()).collect() };
         for name in list.unwrap_or_default().split([',', ' ']).filter(|name| !name.is_empty()) {
             if name == "all" {
-                for row in directives::modules().iter().filter(origin(ModuleOrigin::Httpd)) {
+                let shipped = directives::modules().iter().filter(origin(ModuleOrigin::Httpd));
+                for row in shipped.filter(|row| !row.id.starts_with("mpm_") || row.id == "mpm_event_module") {
                     modules.add(row.id);
                 }
             } else if directives::module(name).is_some() {
