@@ -12,6 +12,7 @@ mod http;
 mod limits;
 mod listen;
 mod logs;
+mod misc;
 mod proxy;
 mod rewrite;
 mod setter;

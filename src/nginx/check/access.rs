@@ -7,11 +7,12 @@ use super::{Block, Checker, Verdict, bad, show, value};
 use crate::nginx::include::Placed;
 
 /// A network as `ngx_ptocidr` reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Network {
     /// Whether bits behind the mask were set; nginx warns and clears them.
     pub(super) loose: bool,
-    pub(super) v4: bool,
+    /// IPv4 or IPv6, the address as a number and the length of the mask.
+    pub(super) key: (bool, u128, u32),
 }
 
 impl Network {
@@ -21,16 +22,16 @@ impl Network {
             Some(slash) => (&text[..slash], Some(value::number(&text[slash + 1..])?)),
             None => (text, None),
         };
-        if let Some(address) = v4(address) {
-            let bits = u32::from(address);
-            let length = u32::try_from(length.unwrap_or(32)).ok().filter(|&length| length <= 32)?;
-            let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
-            return Some(Network { loose: bits & !mask != 0, v4: true });
-        }
-        let bits = u128::from(v6(address)?);
-        let length = u32::try_from(length.unwrap_or(128)).ok().filter(|&length| length <= 128)?;
-        let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
-        Some(Network { loose: bits & !mask != 0, v4: false })
+        let (is_v4, bits, width) = match v4(address) {
+            Some(address) => (true, u128::from(u32::from(address)), 32),
+            None => (false, u128::from(v6(address)?), 128),
+        };
+        let length = match length {
+            Some(length) => u32::try_from(length).ok().filter(|&length| length <= width)?,
+            None => width,
+        };
+        let host = 1u128.checked_shl(width - length).map_or(u128::MAX, |bit| bit - 1);
+        Some(Network { loose: bits & host != 0, key: (is_v4, bits & !host, length) })
     }
 }
 

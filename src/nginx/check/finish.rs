@@ -19,9 +19,10 @@ impl<'a> Checker<'a> {
     pub(super) fn end_of_http(&mut self, opener: Placed<'a>) {
         self.client_buffers(opener);
         self.upstream_faults(Contexts::HTTP);
-        self.referers();
+        self.referers(opener);
         self.certificates();
         self.buffers(opener);
+        self.peer_certificates();
         self.late_texts();
         self.locations();
         self.listening_certificates();
@@ -78,12 +79,18 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn referers(&mut self) {
+    /// `ngx_http_referer_merge_conf`: the names of the server become referers too.
+    fn referers(&mut self, opener: Placed<'a>) {
         for scope in self.merged() {
-            let referers = &self.http.scopes[scope].referers;
-            let names = referers.server_names && self.http.scopes[scope].server.is_some();
-            let empty = referers.keys.as_ref().is_none_or(Keys::is_empty) && !names;
-            if let (Some(origin), true) = (referers.given, referers.lenient && empty) {
+            let mut referers = std::mem::take(&mut self.http.scopes[scope].referers);
+            let Some(origin) = referers.given else { continue };
+            let mut keys = referers.keys.take().unwrap_or_default();
+            if let (true, Some(server)) = (referers.server_names, self.http.scopes[scope].server) {
+                let names = self.http.servers[server].names.iter().filter(|name| name.first() != Some(&b'~'));
+                let verdict = names.map(|name| keys.require(name, true)).collect();
+                self.refuse_at_end(opener, verdict);
+            }
+            if referers.lenient && keys.is_empty() {
                 let message = "the \"none\" or \"blocked\" referers are specified in the \"valid_referers\" directive without any valid referer";
                 self.push(Severity::Refused, Some(origin), Refusal { named: Named::Nowhere, ..refusal(message) });
             }
@@ -181,6 +188,39 @@ impl<'a> Checker<'a> {
             return Err(Refusal { kind: ProblemKind::Reference, ..refused });
         }
         Ok(())
+    }
+
+    /// TLS towards a back end: a check of its certificate needs one to trust (`ngx_http_proxy_set_ssl`).
+    fn peer_certificates(&mut self) {
+        for module in ["proxy", "uwsgi", "grpc"] {
+            for scope in self.merged() {
+                let pass = self.http.scopes[scope].given.get(format!("{module}_pass").as_str());
+                let target =
+                    pass.and_then(|given| given.first()?.first().copied()).unwrap_or_default().to_ascii_lowercase();
+                let secure =
+                    [&b"https://"[..], b"suwsgi://", b"grpcs://"].iter().any(|scheme| target.starts_with(scheme));
+                if !secure && !target.contains(&b'$') {
+                    continue;
+                }
+                let word = |what: &str| {
+                    self.in_force(scope, &format!("{module}_ssl_{what}"))
+                        .and_then(|given| given.first()?.first().copied())
+                };
+                let message = if let (Some(certificate), None) =
+                    (word("certificate").filter(|text| !text.is_empty()), word("certificate_key"))
+                {
+                    format!("no \"{module}_ssl_certificate_key\" is defined for certificate \"{}\"", show(certificate))
+                } else if word("verify").is_some_and(|word| word.eq_ignore_ascii_case(b"on"))
+                    && word("trusted_certificate").is_none()
+                {
+                    format!("no {module}_ssl_trusted_certificate for {module}_ssl_verify")
+                } else {
+                    continue;
+                };
+                let origin = self.http.scopes[scope].origin;
+                self.push(Severity::Refused, Some(origin), Refusal { named: Named::Nowhere, ..refusal(message) });
+            }
+        }
     }
 
     /// Texts that nginx compiles only when it merges: `proxy_set_header`, `fastcgi_param`, …

@@ -165,10 +165,21 @@ const MERGED: &[&str] = &[
     "scgi_max_temp_file_size",
     "large_client_header_buffers",
     "connection_pool_size",
+    "proxy_pass",
     "proxy_ssl_certificate",
     "proxy_ssl_certificate_key",
     "proxy_ssl_verify",
     "proxy_ssl_trusted_certificate",
+    "uwsgi_pass",
+    "uwsgi_ssl_certificate",
+    "uwsgi_ssl_certificate_key",
+    "uwsgi_ssl_verify",
+    "uwsgi_ssl_trusted_certificate",
+    "grpc_pass",
+    "grpc_ssl_certificate",
+    "grpc_ssl_certificate_key",
+    "grpc_ssl_verify",
+    "grpc_ssl_trusted_certificate",
     "proxy_cache",
     "fastcgi_cache",
     "uwsgi_cache",
@@ -408,7 +419,10 @@ impl<'a> Checker<'a> {
         if self.limit_setter(row, directive, values, block)? || self.proxy_setter(row, directive, values, block)? {
             return Ok(());
         }
-        self.upstream_setter(row, directive, values, block).map(drop)
+        if !self.upstream_setter(row, directive, values, block)? {
+            self.misc_setter(row, directive, values, block)?;
+        }
+        Ok(())
     }
 
     fn server(&mut self, directive: Placed<'a>, parent: &Block<'a>) {

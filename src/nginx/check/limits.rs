@@ -108,6 +108,10 @@ impl<'a> Checker<'a> {
                 self.cache_path(row, directive, values)?;
             }
             "ssl_session_cache" => self.session_cache(row, directive, values)?,
+            "ssl_ocsp_cache" => {
+                block.once("ssl_ocsp_cache")?;
+                self.ocsp_cache(directive, values.first().copied().unwrap_or_default())?;
+            }
             "zone" => self.upstream_zone(row, directive, values)?,
             name if name.ends_with("_cache_valid") => cache_valid(values)?,
             _ => return Ok(false),
@@ -224,6 +228,19 @@ impl<'a> Checker<'a> {
             self.define_zone(name, size, row.module, directive)?;
         }
         Ok(())
+    }
+
+    fn ocsp_cache(&mut self, directive: Placed<'a>, word: &[u8]) -> Verdict {
+        if word == b"off" {
+            return Ok(());
+        }
+        let zone = word.strip_prefix(b"shared:").and_then(sized).filter(|(name, _)| !name.is_empty());
+        match zone {
+            None => bad(format!("invalid OCSP cache \"{}\"", show(word))),
+            Some((_, ..32_768)) => bad(format!("OCSP cache \"{}\" is too small", show(word))),
+            // Another use of the module than its sessions: the same zone cannot serve both.
+            Some((name, size)) => self.define_zone(name, size, "ssl_ocsp_cache", directive).map(drop),
+        }
     }
 
     fn cache_path(&mut self, row: &'static Row, directive: Placed<'a>, values: &[&[u8]]) -> Verdict {

@@ -34,7 +34,8 @@ impl Port {
 #[derive(Debug)]
 pub(super) struct Listen {
     pub(super) port: Port,
-    quic: bool,
+    /// `quic`, `udp`.
+    datagram: bool,
     /// Whether socket options were given.
     set: bool,
     default: bool,
@@ -48,6 +49,11 @@ pub(super) struct Listen {
 pub(super) struct Listens(pub(super) Vec<Listen>);
 
 impl Listens {
+    /// Whether any server listens there.
+    pub(super) fn has(&self, port: &Port, datagram: bool) -> bool {
+        self.0.iter().any(|listen| listen.port == *port && listen.datagram == datagram)
+    }
+
     /// `ngx_http_add_listen`.
     pub(super) fn add(
         &mut self,
@@ -56,11 +62,11 @@ impl Listens {
         set: bool,
         default: bool,
         ssl: bool,
-        quic: bool,
+        datagram: bool,
     ) -> Result<(), String> {
         let text = port.text();
-        let Some(listen) = self.0.iter_mut().find(|listen| listen.port == port && listen.quic == quic) else {
-            self.0.push(Listen { port, quic, set, default, default_server: server, servers: vec![server], ssl });
+        let Some(listen) = self.0.iter_mut().find(|listen| listen.port == port && listen.datagram == datagram) else {
+            self.0.push(Listen { port, datagram, set, default, default_server: server, servers: vec![server], ssl });
             return Ok(());
         };
         if listen.servers.contains(&server) {

@@ -1,6 +1,6 @@
 //! The `stream` block: the same setters where they are the same, and its own `listen` and `proxy_pass`.
 
-use super::listen::{Port, addresses};
+use super::listen::{Listens, Port, addresses};
 use super::upstream::{Upstreams, url};
 use super::variables::{self, Variables};
 use super::{Block, Checker, Verdict, bad, http, refusal, show, value};
@@ -15,7 +15,8 @@ pub(super) struct Stream<'a> {
     pub(super) variables: Variables,
     pub(super) upstreams: Upstreams,
     pub(super) formats: Vec<Vec<u8>>,
-    listens: Vec<(Port, bool)>,
+    listens: Listens,
+    servers: usize,
     /// Servers without anybody to hand a connection to.
     idle: Vec<Placed<'a>>,
     modern: bool,
@@ -27,7 +28,8 @@ impl Stream<'_> {
             variables: Variables::new(build, variables::STREAM, variables::STREAM_PREFIXES, modern),
             upstreams: Upstreams::default(),
             formats: Vec::new(),
-            listens: Vec::new(),
+            listens: Listens::default(),
+            servers: 0,
             idle: Vec::new(),
             modern,
         }
@@ -99,8 +101,10 @@ impl<'a> Checker<'a> {
                 self.limit_setter(row, directive, &values, block).map(drop)
             }
             _ => {
-                if !self.limit_setter(row, directive, &values, block)? {
-                    self.upstream_setter(row, directive, &values, block)?;
+                if !self.limit_setter(row, directive, &values, block)?
+                    && !self.upstream_setter(row, directive, &values, block)?
+                {
+                    self.misc_setter(row, directive, &values, block)?;
                 }
                 Ok(())
             }
@@ -110,10 +114,17 @@ impl<'a> Checker<'a> {
     fn stream_server(&mut self, directive: Placed<'a>) -> Verdict {
         let mut block = Block::new(Contexts::STREAM_SERVER, Some(directive));
         self.enter(directive, &mut block);
-        if block.facts.servers == 0 {
+        self.stream.servers += 1;
+        if block.facts.servers == 0 && !self.modern() {
             self.stream.idle.push(directive);
         }
-        if block.facts.listens { Ok(()) } else { bad("no \"listen\" is defined for stream server") }
+        match block.facts.listens {
+            true => Ok(()),
+            false => Err(http::at(
+                (directive.span.file, directive.reported_at),
+                "no \"listen\" is defined for server".to_owned(),
+            )),
+        }
     }
 
     fn stream_listen(&mut self, values: &[&[u8]], block: &mut Block<'a>) -> Verdict {
@@ -124,7 +135,7 @@ impl<'a> Checker<'a> {
         if ports.iter().any(|port| matches!(port, Port::Inet(_, 0) | Port::Name(_, 0))) {
             return bad(format!("no port in \"{}\" of the \"listen\" directive", show(address)));
         }
-        let mut udp = false;
+        let (mut udp, mut set, mut default) = (false, false, false);
         let mut excluded = None;
         for word in words {
             let number = |prefix: &[u8]| word.strip_prefix(prefix).map(value::number);
@@ -153,6 +164,8 @@ impl<'a> Checker<'a> {
                 _ if word.starts_with(b"accept_filter=") => self.modern(),
                 _ => sized.is_some_and(|size| value::size(size).is_some()),
             };
+            default |= *word == b"default_server";
+            set |= !matches!(*word, b"default_server" | b"udp" | b"ssl" | b"proxy_protocol");
             if !sound {
                 return bad(format!("invalid parameter \"{}\"", show(word)));
             }
@@ -160,13 +173,13 @@ impl<'a> Checker<'a> {
         if let (true, Some(name)) = (udp, excluded) {
             return bad(format!("\"listen\" directive \"{name}\" parameter is incompatible with \"udp\""));
         }
+        let server = self.stream.servers;
         for port in ports.into_iter().filter(|port| !matches!(port, Port::Name(..))) {
-            let text = port.text();
-            let listen = (port, udp);
-            if !self.modern() && self.stream.listens.contains(&listen) {
-                return bad(format!("duplicate \"{text}\" address and port pair"));
+            // Without names to choose by, as in 1.22.1, an address belongs to one server.
+            if !self.modern() && self.stream.listens.has(&port, udp) {
+                return bad(format!("duplicate \"{}\" address and port pair", port.text()));
             }
-            self.stream.listens.push(listen);
+            self.stream.listens.add(port, server, set, default, false, udp).map_err(refusal)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Blocks with a grammar of their own: `map`, `geo`, `split_clients`, `types`, `charset_map`.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::access::{Network, v4};
 use super::{Block, Checker, Verdict, bad, refusal, show, value};
@@ -153,8 +153,8 @@ impl<'a> Checker<'a> {
         geo.has_networks = true;
         let network = match key {
             b"default" => {
-                if geo.default.replace(text).is_some() {
-                    self.warn(line, format!("duplicate network \"default\", value: \"{}\"", show(text)));
+                if let Some(old) = geo.default.replace(text) {
+                    self.duplicate_network(line, key, text, old);
                 }
                 return Ok(());
             }
@@ -162,15 +162,28 @@ impl<'a> Checker<'a> {
             key => key,
         };
         match Network::parse(network) {
-            Some(parsed) if parsed.loose => {
-                self.warn(line, format!("low address bits of {} are meaningless", show(network)));
+            Some(parsed) => {
+                if parsed.loose {
+                    self.warn(line, format!("low address bits of {} are meaningless", show(network)));
+                }
+                if key == b"delete" {
+                    if geo.networks.remove(&parsed.key).is_none() {
+                        self.warn(line, format!("no network \"{}\" to delete", show(network)));
+                    }
+                } else if let Some(old) = geo.networks.insert(parsed.key, text) {
+                    self.duplicate_network(line, network, text, old);
+                }
                 Ok(())
             }
-            Some(_) => Ok(()),
             // nginx takes a bare 255.255.255.255 here.
             None if network == b"255.255.255.255" => Ok(()),
             None => bad(format!("invalid network \"{}\"", show(network))),
         }
+    }
+
+    fn duplicate_network(&mut self, line: Placed<'a>, network: &[u8], value: &[u8], old: &[u8]) {
+        let (network, value, old) = (show(network), show(value), show(old));
+        self.warn(line, format!("duplicate network \"{network}\", value: \"{value}\", old value: \"{old}\""));
     }
 
     fn geo_range(&mut self, line: Placed<'a>, key: &'a [u8], text: &'a [u8], geo: &mut Geo<'a>) -> Verdict {
@@ -206,6 +219,9 @@ impl<'a> Checker<'a> {
         if let Some(&(low, high)) = geo.spans.iter().find(crosses) {
             let (low, high) = (std::net::Ipv4Addr::from(low), std::net::Ipv4Addr::from(high));
             return bad(format!("range \"{}\" overlaps \"{low}-{high}\"", show(range)));
+        }
+        if geo.spans.contains(&(start, end)) {
+            self.warn(line, format!("duplicate range \"{}\", value: \"{}\"", show(range), show(text)));
         }
         geo.insert(start, end);
         Ok(())
@@ -298,6 +314,7 @@ struct Geo<'a> {
     ranges: bool,
     has_networks: bool,
     default: Option<&'a [u8]>,
+    networks: HashMap<(bool, u128, u32), &'a [u8]>,
     /// Ranges without overlap.
     spans: Vec<(u32, u32)>,
 }

@@ -297,10 +297,7 @@ impl<'a> Checker<'a> {
             "hash" => &[b"consistent"],
             _ => &[b"two", b"least_conn"],
         };
-        if block.facts.balancer.is_some() {
-            self.warn(directive, "load balancing method redefined");
-        }
-        block.facts.balancer = Some(row.name);
+        self.balance(row.name, directive, block);
         for (position, word) in words.iter().enumerate() {
             let fits = match (row.name, position) {
                 ("random", 1) => matches!(
@@ -314,6 +311,13 @@ impl<'a> Checker<'a> {
             }
         }
         Ok(true)
+    }
+
+    /// A balancing method; the last one counts.
+    pub(super) fn balance(&mut self, name: &'static str, directive: Placed<'a>, block: &mut Block<'a>) {
+        if block.facts.balancer.replace(name).is_some() {
+            self.warn(directive, "load balancing method redefined");
+        }
     }
 
     /// An upstream lies in shared memory.
