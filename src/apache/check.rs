@@ -20,6 +20,7 @@ mod access;
 mod autoindex;
 mod core;
 mod headers;
+mod mapping;
 mod modules;
 mod proxy;
 mod sections;

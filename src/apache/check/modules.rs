@@ -189,13 +189,6 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             )
         }
         "userdir" => require(!line.node.args.is_empty(), "UserDir requires an argument"),
-        "virtualdocumentroot" | "virtualdocumentrootip" | "virtualscriptalias" | "virtualscriptaliasip" => {
-            let word = line.word(0);
-            require(
-                word.starts_with(b"/") || is_one_of(word, &["none"]),
-                "format string must be an absolute path, or 'none'",
-            )
-        }
         "watchdoginterval" => require(is_time(line.word(0)), "unparse-able WatchdogInterval setting"),
         "addoutputfilterbytype" if line.words.len() < 2 => {
             Err("AddOutputFilterByType requires at least two arguments".into())

@@ -3,7 +3,7 @@
 //! Most handlers want one of a few words, a number in a range or a regular expression; those are rows of [`TABLE`].
 
 use super::super::lex;
-use super::{Defined, Line, access, core, headers, modules};
+use super::{Defined, Line, access, core, headers, mapping, modules};
 use crate::pattern::{Options, Pattern};
 
 /// What the arguments of a directive must be.
@@ -257,7 +257,10 @@ pub(super) fn check(line: &Line, defined: &mut Defined) -> Result<(), String> {
         "authbasicprovider" | "authdigestprovider" | "authformprovider" => access::authn_providers(line, defined),
         "header" | "requestheader" => headers::header(line),
         "expiresbytype" | "expiresdefault" => headers::expires(line),
-        name => core::check(line, name).or_else(|| modules::check(line, name, defined)).unwrap_or(Ok(())),
+        name => mapping::check(line, name)
+            .or_else(|| core::check(line, name))
+            .or_else(|| modules::check(line, name, defined))
+            .unwrap_or(Ok(())),
     }
 }
 

@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn flags_set_what_their_names_say() {
-        let rule = parse_rule(b"!^/a - [nc, E=A:b=c,R=404]").expect("a rule");
+        let rule = parse_rule(b"!^/a - [nc,E=A:b=c,R=404]").expect("a rule");
         assert!(rule.negated && rule.flags.no_case && rule.flags.forced_status && rule.flags.no_substitution);
         assert_eq!((rule.status, rule.env), (404, vec![b"A:b=c".to_vec()]));
         let rule = parse_rule(b"^/a /b? [QSA]").expect("a rule");
