@@ -77,6 +77,7 @@ pub struct Program {
 }
 
 impl Program {
+    /// Starts it for a case that lies at `root`.
     pub fn start(case: &Case, root: &Path) -> Result<Program, Failed> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_why403"));
         command.arg("explain").arg("--config").arg(root.join(case.config())).args(["--server", &case.about.server]);
@@ -94,6 +95,7 @@ impl Program {
         Ok(Program { child, stdin, stdout })
     }
 
+    /// One request line in, one answer line out.
     pub fn ask(&mut self, line: &Value) -> Result<Value, Failed> {
         let stdin = self.stdin.as_mut().ok_or("standard input is closed")?;
         writeln!(stdin, "{line}")?;
@@ -103,6 +105,7 @@ impl Program {
         serde_json::from_str(&answer).map_err(|error| format!("{line}\nanswered {answer:?}: {error}").into())
     }
 
+    /// Ends it; it has to have answered everything.
     pub fn finish(mut self) -> Result<(), Failed> {
         drop(self.stdin.take());
         let status = self.child.wait()?;
@@ -212,7 +215,8 @@ pub fn take_overlay(kept: Vec<(PathBuf, Option<Vec<u8>>)>) -> std::io::Result<()
     Ok(())
 }
 
-fn open_to_all(dir: &Path) -> std::io::Result<()> {
+/// Lets every user into a directory.
+pub fn open_to_all(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
 }

@@ -7,6 +7,7 @@ mod cli;
 mod corpus_apache;
 mod example;
 mod generate;
+mod repairs;
 mod rules;
 mod servers;
 mod tidy;
@@ -28,6 +29,10 @@ fn main() {
     trials.extend(book::trials());
     trials.extend(corpus_apache::trials());
     trials.extend(tidy::trials());
+    match repairs::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("repairs", move || Err(why.into()))),
+    }
     match servers::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("servers", move || Err(why.into()))),

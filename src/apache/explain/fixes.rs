@@ -6,6 +6,7 @@ use crate::apache::Config;
 use crate::fact::Fact;
 use crate::fix::permission::{self, Needs};
 use crate::fix::{Command, Edit, Fix, Safety};
+use crate::fs::Errno;
 use crate::outcome::{Decision, Run};
 use crate::request::Request;
 use crate::sentence::{shown, ticked};
@@ -52,6 +53,7 @@ impl Work<'_> {
             "symlink-owner-mismatch" => {
                 [self.own_link(decision), self.option(decision, "FollowSymLinks", Safety::Review)].concat()
             }
+            "symlink-target-unreachable" => self.missing_target(decision),
             "cgi-no-execcgi" => self.option(decision, "ExecCGI", Safety::Review),
             "autoindex-forbidden" => [self.index(decision), self.option(decision, "Indexes", Safety::Review)].concat(),
             "rewrite-forbidden" => self.condition(decision),
@@ -209,6 +211,23 @@ impl Work<'_> {
             safety: Safety::Safe,
             then: None,
         }]
+    }
+
+    /// The file that a link leads to, where nothing is there.
+    fn missing_target(&self, decision: &Decision) -> Vec<Fix> {
+        let Some(link) = &decision.path else { return Vec::new() };
+        let Fact::Known(Ok(target)) = self.world.fs.read_link(link) else { return Vec::new() };
+        let target = link.parent().unwrap_or(link).join(target);
+        if !matches!(crate::fs::stat(self.world.fs, &target), Fact::Known(Err(Errno::Enoent))) {
+            return Vec::new();
+        }
+        let mut commands = Vec::new();
+        if let Some(directory) = target.parent() {
+            commands.push(Command::Mkdir(directory.to_path_buf()));
+        }
+        commands.push(Command::Touch(target.clone()));
+        let title = format!("create `{}`, where the link leads", target.display());
+        vec![Fix { title, edits: Vec::new(), commands, safety: Safety::Safe, then: None }]
     }
 
     /// The directive itself, where it is a simple one that somebody wrote to refuse.
