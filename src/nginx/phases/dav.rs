@@ -312,7 +312,15 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     // Copying and moving a file fail with 500, whatever the reason.
     let source_opens = r.method == Method::MOVE || cx.disk.open_read(&source).is_ok();
     let source_leaves = r.method == Method::COPY || writable_parent(&source, cx).is_ok();
-    match writable_parent(&target, cx) {
+    let target_opens = match cx.disk.stat(&target, Follow::Yes) {
+        // A copy is written into the file that is there.
+        Ok(old) if r.method == Method::COPY => match cx.disk.permits(&target, &old, Access::Write) {
+            true => Ok(()),
+            false => Err(Denied { errno: Errno::Eacces, path: target.clone() }),
+        },
+        _ => writable_parent(&target, cx),
+    };
+    match target_opens {
         Ok(()) if source_opens && source_leaves => done(204),
         Ok(()) => put_failed(&Denied { errno: Errno::Eacces, path: source }, &target, r),
         Err(denied) => put_failed(&denied, &target, r),
