@@ -3,8 +3,8 @@
 //!
 //! `$name`, `${name}` and `$1` to `$9`; a text without any of them is handed out as it stands, nothing is copied. nginx
 //! puts a value together in two passes: the first finds the length of every part, which evaluates the variables; the
-//! second copies. A `map` with a regular expression evaluated in the first pass replaces `$1` for the second, also where
-//! `$1` stands in front of it (case: `complex-captures-replaced`).
+//! second copies. A `map` with a regular expression evaluated in the first pass replaces `$1` and named groups for the
+//! second, also where they stand in front of it; what outgrows its room is an error (case: `complex-captures-replaced`).
 
 use std::borrow::Cow;
 
@@ -12,6 +12,10 @@ use super::request::{Cx, Flow, HttpRequest};
 use super::variables::{self, Table, Value, VariableId};
 use crate::fact::{Question, Subject};
 use crate::source::Origin;
+
+/// The longest text that is put together, in bytes (1 MiB). nginx has no such limit; texts that double with every `map` in
+/// a row are a question.
+const LONGEST: usize = 1 << 20;
 
 /// A text with variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,23 +135,30 @@ impl ComplexValue {
 
     /// The text for this request, where the caller can go on without knowing it.
     pub(super) fn value<'a>(&'a self, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Evaluated<'a> {
-        self.scripted(Quoting::default(), r, cx)
+        for id in self.variables() {
+            r.vars.flush(id);
+        }
+        self.read(Quoting::default(), Reading::Kept, r, cx)
     }
 
     /// The same inside a program of the rewrite module, which may escape captures.
     pub(super) fn scripted<'a>(&'a self, quoting: Quoting, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Evaluated<'a> {
+        self.read(quoting, Reading::Fresh, r, cx)
+    }
+
+    fn read<'a>(
+        &'a self,
+        quoting: Quoting,
+        reading: Reading,
+        r: &mut HttpRequest<'a>,
+        cx: &mut Cx<'a>,
+    ) -> Evaluated<'a> {
         if self.parts.is_empty() {
             return Evaluated::Text(Cow::Borrowed(&self.source));
         }
-        if let [Part::Variable(id)] = *self.parts {
-            return match variables::value(r, cx, id) {
-                Value::Text(text) => Evaluated::Text(Cow::Owned(text.to_vec())),
-                Value::NotFound => Evaluated::Text(Cow::Borrowed(b"")),
-                Value::Unknown(question) => Evaluated::Unknown(question),
-            };
-        }
-        match assemble(&self.parts, quoting, true, r, cx) {
+        match assemble(&self.parts, quoting, Some(reading), r, cx) {
             Assembled::Text { text, .. } => Evaluated::Text(Cow::Owned(text)),
+            Assembled::Unknown(why) if matches!(*self.parts, [Part::Variable(_)]) => Evaluated::Unknown(why),
             Assembled::Unknown(why) => Evaluated::Unknown(self.question(why.origin)),
             Assembled::Overrun => Evaluated::Overrun,
         }
@@ -196,70 +207,75 @@ pub(super) enum Assembled {
     Overrun,
 }
 
-/// Puts parts together: one pass that measures, unless the caller knows that there is room, and one that copies.
+/// How the variables of a text are read in its two passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// Volatile ones were flushed before, and are worked out once (`e->flushed`).
+    Kept,
+    /// Volatile ones are worked out at each use.
+    Fresh,
+}
+
+/// Puts parts together: one pass that measures, unless the caller knows that there is room (`None`), and one that copies.
 pub(super) fn assemble<'a>(
     parts: &'a [Part],
     quoting: Quoting,
-    measure: bool,
+    measure: Option<Reading>,
     r: &mut HttpRequest<'a>,
     cx: &mut Cx<'a>,
 ) -> Assembled {
-    let mut unknown = None;
-    let mut values = Vec::with_capacity(parts.len());
-    let mut room = 0;
-    let mut measuring = quoting;
-    for part in parts {
-        match part {
-            Part::Text(text) => room += text.len(),
-            Part::Args => {
-                measuring.is_args = true;
-                room += 1;
-            }
-            Part::Capture(group) => match variables::capture(r, *group, measuring) {
-                Ok(text) => room += text.len(),
-                Err(question) => unknown = unknown.or(Some(question)),
-            },
-            Part::Variable(id) => {
-                match variables::value(r, cx, *id) {
-                    Value::Text(text) => {
-                        room += text.len();
-                        values.push(Some(text));
-                    }
-                    Value::NotFound => values.push(None),
-                    Value::Unknown(question) => {
-                        unknown = unknown.or(Some(question));
-                        values.push(None);
-                    }
-                };
-            }
-        }
+    let room = match measure.map(|reading| pass(parts, quoting, reading, r, cx)) {
+        Some(Ok((text, args))) => text.len() + usize::from(args.is_some()),
+        Some(Err(question)) => return Assembled::Unknown(question),
+        None => usize::MAX,
+    };
+    match pass(parts, quoting, measure.unwrap_or(Reading::Fresh), r, cx) {
+        Ok((text, _)) if text.len() > room => Assembled::Overrun,
+        Ok((text, args)) => Assembled::Text { text, args },
+        Err(question) => Assembled::Unknown(question),
     }
-    if let Some(question) = unknown {
-        return Assembled::Unknown(question);
-    }
-    let mut text = Vec::with_capacity(room);
+}
+
+/// One pass: the text, and where its query begins.
+fn pass<'a>(
+    parts: &'a [Part],
+    mut quoting: Quoting,
+    reading: Reading,
+    r: &mut HttpRequest<'a>,
+    cx: &mut Cx<'a>,
+) -> Result<(Vec<u8>, Option<usize>), Question> {
+    let mut text = Vec::new();
     let mut args = None;
-    let mut values = values.into_iter();
-    let mut copying = quoting;
+    let mut unknown = None;
     for part in parts {
         match part {
             Part::Text(bytes) => text.extend_from_slice(bytes),
             Part::Args => {
-                copying.is_args = true;
+                quoting.is_args = true;
                 args = Some(text.len());
             }
-            Part::Capture(group) => match variables::capture(r, *group, copying) {
+            Part::Capture(group) => match variables::capture(r, *group, quoting) {
                 Ok(bytes) => text.extend_from_slice(&bytes),
-                Err(question) => return Assembled::Unknown(question),
+                Err(question) => unknown = unknown.or(Some(question)),
             },
-            Part::Variable(_) => {
-                if let Some(bytes) = values.next().flatten() {
-                    text.extend_from_slice(&bytes);
+            Part::Variable(id) => {
+                let value = match reading {
+                    Reading::Kept => variables::kept(r, cx, *id),
+                    Reading::Fresh => variables::value(r, cx, *id),
+                };
+                match value {
+                    Value::Text(bytes) => text.extend_from_slice(&bytes),
+                    Value::NotFound => {}
+                    Value::Unknown(question) => unknown = unknown.or(Some(question)),
                 }
             }
         }
     }
-    if measure && text.len() > room { Assembled::Overrun } else { Assembled::Text { text, args } }
+    if text.len() > LONGEST {
+        let long = Question::new(Subject::Other("what a text of more than a megabyte comes to".to_owned()));
+        unknown = unknown.or(Some(long));
+    }
+    unknown.map_or(Ok((text, args)), Err)
 }
 
 /// Reads the parts of a text; with `split_args`, the first `?` of its literal parts begins the query.

@@ -24,6 +24,10 @@ mod table;
 pub use regex::Regex;
 pub use table::{Definition, Table, VariableId, is_builtin};
 
+/// How many variables a request may have worked out. nginx has no such limit; a configuration that needs more than this
+/// many doubles its work with every volatile `map` in a row, and is a question.
+const MOST_WORK: u32 = 100_000;
+
 /// The depth at which nginx gives up on variables that are made of each other; the innermost one counts as not found.
 const DEPTH: u8 = 100;
 
@@ -62,6 +66,7 @@ pub struct State {
     slots: Vec<Option<Slot>>,
     captures: Captures,
     depth: u8,
+    work: u32,
     expires: Option<Rc<[u8]>>,
 }
 
@@ -87,17 +92,27 @@ enum Captures {
 impl State {
     /// For a subrequest: it shares the values and has captures of its own.
     pub fn lend(&mut self) -> State {
-        State { slots: std::mem::take(&mut self.slots), depth: self.depth, ..State::default() }
+        State { slots: std::mem::take(&mut self.slots), depth: self.depth, work: self.work, ..State::default() }
     }
 
     /// What a subrequest leaves behind: the values, with what it added.
     pub fn take_back(&mut self, lent: State) {
         self.slots = lent.slots;
+        self.work = lent.work;
     }
 
     /// Sets a value, as `set`, a named group and `auth_request_set` do: whatever the variable is, it is fixed from now on.
     pub fn set(&mut self, id: VariableId, value: Value, origin: Option<Origin>) {
         *self.slot(id) = Some(Slot { value, volatile: false, origin });
+    }
+
+    /// Forgets the value of a volatile variable.
+    pub(super) fn flush(&mut self, id: VariableId) {
+        if let Some(slot) = self.slots.get_mut(id.index())
+            && slot.as_ref().is_some_and(|slot| slot.volatile)
+        {
+            *slot = None;
+        }
     }
 
     /// The directive that gave a variable the value it has: the entry of a `map`, the `set`.
@@ -143,6 +158,14 @@ pub fn get<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId) -> Flow
     }
 }
 
+/// The value that a variable already has, volatile or not, or else the one it has now (`ngx_http_get_indexed_variable`).
+pub(super) fn kept<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId) -> Value {
+    match r.vars.slots.get(id.index()) {
+        Some(Some(slot)) => slot.value.clone(),
+        _ => value(r, cx, id),
+    }
+}
+
 /// The value of a variable, where the caller can go on without knowing it.
 pub(super) fn value<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId) -> Value {
     if let Some(Some(slot)) = r.vars.slots.get(id.index())
@@ -152,6 +175,12 @@ pub(super) fn value<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId
     }
     if r.vars.depth == DEPTH {
         return Value::NotFound;
+    }
+    r.vars.work += 1;
+    if r.vars.work > MOST_WORK {
+        return Value::Unknown(Question::new(Subject::Other(
+            "what the variables come to, which takes very long".to_owned(),
+        )));
     }
     let variables = cx.variables;
     let variable = variables.variable(id);
@@ -172,7 +201,11 @@ pub(super) fn value<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, id: VariableId
             origin = entry.or(origin);
             (value, geo.volatile)
         }
-        Definition::SplitClients(split) => (split.value(r, cx, &variable.name), false),
+        Definition::SplitClients(split) => {
+            // The variable is empty while its key is put together, which may name it.
+            r.vars.set(id, Value::text(""), None);
+            (split.value(r, cx, &variable.name), false)
+        }
         Definition::Database(lookup) => (lookup.value(r, cx, &variable.name), false),
         Definition::Opaque => {
             let name = String::from_utf8_lossy(&variable.name).into_owned();

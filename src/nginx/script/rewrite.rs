@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::super::complex::{self, Assembled, Part, Quoting};
+use super::super::complex::{self, Assembled, Part, Quoting, Reading};
 use super::super::request::{Cx, Flow, HttpRequest, error};
 use super::super::variables::{self, Regex, Table};
 use super::{is_url, redirect};
@@ -81,14 +81,15 @@ impl Rewrite {
         }
         let quoting = Quoting { quote: self.redirect.is_some(), is_args: false };
         let leads_away = |r: &HttpRequest| Decision::new(causes::REWRITE_REDIRECT).by(Some(origin)).with(r.related());
-        let (mut text, args) = match complex::assemble(&self.replacement, quoting, self.measured, r, cx) {
-            Assembled::Text { text, args } => (text, args),
-            Assembled::Overrun => return variables::overrun(cx),
-            Assembled::Unknown(_) if self.redirect.is_some() => {
-                return redirect(self.redirect.unwrap_or(302), None, leads_away(r));
-            }
-            Assembled::Unknown(question) => return cx.unknown(Question { origin: Some(origin), ..question }),
-        };
+        let (mut text, args) =
+            match complex::assemble(&self.replacement, quoting, self.measured.then_some(Reading::Fresh), r, cx) {
+                Assembled::Text { text, args } => (text, args),
+                Assembled::Overrun => return variables::overrun(cx),
+                Assembled::Unknown(_) if self.redirect.is_some() => {
+                    return redirect(self.redirect.unwrap_or(302), None, leads_away(r));
+                }
+                Assembled::Unknown(question) => return cx.unknown(Question { origin: Some(origin), ..question }),
+            };
         if let Some(status) = self.redirect {
             text = unescape_redirect(&text);
             if self.add_args && !r.args.is_empty() {

@@ -127,10 +127,12 @@ fn ask(cx: &mut Cx, why: &Question, variable: VariableId, test: &str, origin: Or
         Subject::Variable(name) => name.clone(),
         _ => variables::shown(cx.variables.name(variable)),
     };
+    // What is not known is a variable, or a whole text with variables in it.
+    let sign = if name.contains('$') { "" } else { "$" };
     let alternatives = if test.is_empty() {
-        [format!("`${name}` is empty or 0"), format!("`${name}` is neither empty nor 0")]
+        [format!("`{sign}{name}` is empty or 0"), format!("`{sign}{name}` is neither empty nor 0")]
     } else {
-        [format!("`${name}{test}` is false"), format!("`${name}{test}` is true")]
+        [format!("`{sign}{name}{test}` is false"), format!("`{sign}{name}{test}` is true")]
     };
     let question = Question::at(Subject::Variable(format!("{name}{test}")), Some(origin));
     cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1
