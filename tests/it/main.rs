@@ -5,6 +5,7 @@ mod case;
 mod cases;
 mod cli;
 mod corpus_apache;
+mod corpus_nginx;
 mod example;
 mod generate;
 mod repairs;
@@ -28,6 +29,7 @@ fn main() {
     trials.extend(cli::trials());
     trials.extend(book::trials());
     trials.extend(corpus_apache::trials());
+    trials.extend(corpus_nginx::trials());
     trials.extend(tidy::trials());
     match repairs::trials() {
         Ok(found) => trials.extend(found),
