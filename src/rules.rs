@@ -51,16 +51,23 @@ pub const APACHE: &[Kind] = &[Kind::Apache];
 mod access_rule_shadowed;
 mod access_rules_not_inherited;
 mod acl_bypassed_by_regex_location;
+mod acl_missing_on_other_server;
 mod acl_never_reached;
 mod alias_traversal;
 mod allow_without_deny;
+mod client_address_spoofable;
 mod config_not_understood;
 mod directive_wrong_context;
 mod include_missing;
 mod invalid_argument;
+mod ipv6_clients_not_covered;
+mod methods_left_open;
+mod protected_files_reachable_elsewhere;
 mod return_bypasses_acl;
 mod sample;
+mod satisfy_any_opens;
 mod spots;
+mod status_page_open;
 mod suppression_unused;
 mod syntax_error;
 mod undefined_reference;
@@ -75,6 +82,13 @@ pub const ALL: &[&Rule] = &[
     &return_bypasses_acl::RULE,
     &allow_without_deny::RULE,
     &alias_traversal::RULE,
+    &protected_files_reachable_elsewhere::RULE,
+    &acl_missing_on_other_server::RULE,
+    &satisfy_any_opens::RULE,
+    &client_address_spoofable::RULE,
+    &ipv6_clients_not_covered::RULE,
+    &methods_left_open::RULE,
+    &status_page_open::RULE,
     &syntax_error::RULE,
     &unknown_directive::RULE,
     &directive_wrong_context::RULE,

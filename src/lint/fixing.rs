@@ -9,9 +9,8 @@ use std::path::PathBuf;
 use crate::finding::Finding;
 use crate::fix::{self, Edit, Fix, Safety};
 use crate::fs::Filesystem;
-use crate::fs::overlay::OverlayFs;
 use crate::lint::settings::Loaded;
-use crate::lint::targets::{Target, put};
+use crate::lint::targets::Target;
 use crate::lint::{Choice, lint_target};
 use crate::problem::first_refusal;
 use crate::server::Server;
@@ -44,8 +43,7 @@ pub fn fixed(
     let bench = Bench { target, fs, world, settings, choice };
     let (mut changes, mut count) = (Changes::new(), 0);
     for _ in 0..ROUNDS {
-        let overlay = laid_over(fs, &changes);
-        let (server, linted) = lint_target(target, &overlay, world, settings, choice);
+        let (server, linted) = lint_target(&changed(target, &changes), fs, world, settings, choice);
         let usable =
             |fix: &Fix| (fix.safety == Safety::Safe || unsafe_too) && !fix.edits.is_empty() && fix.commands.is_empty();
         let mut chosen: Vec<(&Finding, &Fix)> = Vec::new();
@@ -77,12 +75,11 @@ fn overlap(one: &Edit, other: &Edit) -> bool {
     one.file == other.file && one.line <= ends(other) && other.line <= ends(one)
 }
 
-fn laid_over<'a>(fs: &'a dyn Filesystem, changes: &Changes) -> OverlayFs<'a> {
-    let mut overlay = OverlayFs::new(fs);
-    for (path, bytes) in changes {
-        put(&mut overlay, path, bytes);
-    }
-    overlay
+/// The target with the changed texts in the place of the old ones.
+fn changed(target: &Target, changes: &Changes) -> Target {
+    let mut target = target.clone();
+    target.given.extend(changes.clone());
+    target
 }
 
 impl Bench<'_> {
@@ -97,8 +94,8 @@ impl Bench<'_> {
             let (_, source) = before.sources().files().find(|(_, source)| source.path == *file)?;
             next.insert(file.clone(), fix::apply(&source.bytes, &edits).ok()?);
         }
-        let overlay = laid_over(self.fs, &next);
-        let (server, linted) = lint_target(self.target, &overlay, self.world, self.settings, self.choice);
+        let target = changed(self.target, &next);
+        let (server, linted) = lint_target(&target, self.fs, self.world, self.settings, self.choice);
         let refused = first_refusal(server.problems()).is_some() && first_refusal(before.problems()).is_none();
         let stays = |(finding, _): &(&Finding, &Fix)| {
             let same = |other: &Finding| {

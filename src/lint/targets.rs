@@ -151,7 +151,7 @@ fn allowed(context: Context, name: &[u8]) -> bool {
 }
 
 /// Lays a file over a file system, its directories with it.
-pub(super) fn put(overlay: &mut OverlayFs, path: &Path, bytes: &[u8]) {
+fn put(overlay: &mut OverlayFs, path: &Path, bytes: &[u8]) {
     // What cannot be laid over (a file where a directory should be) shows when the configuration is read.
     let _ = overlay.mkdir(path.parent().unwrap_or(path));
     let _ = overlay.write(path, bytes);

@@ -1,11 +1,14 @@
-//! `config-not-understood`: what the program itself could not read or follow.
+//! `config-not-understood`: what the program could not follow, said aloud.
 
+use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
+use crate::lint::subject::{Findings, Subject};
+use crate::outcome::Outcome;
 
 pub(super) const RULE: Rule = Rule {
     id: "config-not-understood",
-    title: "something that decides could not be evaluated",
+    title: "something that decides access could not be evaluated",
     level: Level::Warning,
     category: Category::Correctness,
     servers: BOTH,
@@ -13,27 +16,50 @@ pub(super) const RULE: Rule = Rule {
     default: true,
     core: false,
     page: PAGE,
-    check: None,
+    check: Some(check),
 };
+
+fn check(subject: &Subject, found: &mut Findings) {
+    if let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) {
+        let mut reported = Vec::new();
+        for spot in spots::spots(http) {
+            let Some(path) = spot.paths().into_iter().next() else { continue };
+            let Some(asked) = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "an answer") else {
+                continue;
+            };
+            if asked.run.outcome != Outcome::Unknown {
+                continue;
+            }
+            for open in asked.run.asked.iter().filter(|asked| asked.alternatives.is_empty()) {
+                let origin = open.question.origin.unwrap_or(spot.conf.origin);
+                if !reported.contains(&origin) {
+                    reported.push(origin);
+                    let message =
+                        format!("what `{path}` is answered is not known: it depends on {}", open.question.subject);
+                    found.at(origin, message);
+                }
+            }
+        }
+    }
+}
 
 const PAGE: &str = r#"# config-not-understood
 
-A limit of this program was met while the configuration was read: includes or blocks nested deeper than any real configuration, a
-file of more than 256 MiB, an include cycle. What follows such a place is not judged, and silence about it means nothing.
+A construct in the way of a request is outside the model: Lua, njs or Perl handlers, modules of third parties, a password hash that
+cannot be verified, an authorization subrequest that a back end answers. What it guards is not judged, and silence about it means nothing.
+Limits of this program (nesting, sizes, number of files) are reported here as well.
 
-## Flagged (nginx, main; refused)
+## Flagged (nginx, server)
 ```nginx
-events { }
-http { include /etc/nginx/example.conf; }
+location /a/ { auth_request /auth; root /srv/www; }
+location = /auth { internal; proxy_pass http://127.0.0.1:9; }
 ```
 
-## Fixed (nginx, main)
+## Fixed (nginx, server)
 ```nginx
-events { }
-http { include /etc/nginx/conf.d/*.conf; }
+location /a/ { deny all; root /srv/www; }
 ```
 
 ## Why
-A file that includes itself makes nginx run out of file descriptors or memory before it says anything; this program stops at the
-second reading of the same file in one chain.
+An evaluator that guessed here would be certain and wrong one day.
 "#;

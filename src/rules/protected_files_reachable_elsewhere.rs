@@ -1,0 +1,121 @@
+//! `protected-files-reachable-elsewhere`: one file, two URLs, and only one of them is guarded.
+
+use super::spots::{self, Spot, ask_for};
+use super::{BOTH, Needs, Rule};
+use crate::finding::{Category, Level};
+use crate::lint::subject::{Findings, Subject};
+use crate::nginx::model::{Alias, LocationKind};
+
+pub(super) const RULE: Rule = Rule {
+    id: "protected-files-reachable-elsewhere",
+    title: "denied files are served under another URL of the same server",
+    level: Level::Error,
+    category: Category::Access,
+    servers: BOTH,
+    needs: Needs::Tree,
+    default: true,
+    core: true,
+    page: PAGE,
+    check: Some(check),
+};
+
+fn check(subject: &Subject, found: &mut Findings) {
+    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let all: Vec<(Spot, String, String)> = spots::spots(http)
+        .into_iter()
+        .filter_map(|spot| {
+            let (url, dir) = mapped(&spot)?;
+            Some((spot, url, dir))
+        })
+        .collect();
+    for (guarded, url, dir) in &all {
+        let mut refused = crate::ipset::IpSet::all();
+        refused.subtract(&guarded.open());
+        if refused.is_empty() || guarded.location().is_none() {
+            continue;
+        }
+        for (other, other_url, other_dir) in
+            all.iter().filter(|(other, _, _)| other.server.origin == guarded.server.origin)
+        {
+            let Some(client) = spots::outside(&guarded.open(), &other.open()) else { continue };
+            // The file is below both directories, under two names.
+            let (file, second) = match dir.strip_prefix(other_dir.as_str()) {
+                Some(rest) => ("x".to_owned(), format!("{other_url}{rest}x")),
+                None => match other_dir.strip_prefix(dir.as_str()) {
+                    Some(rest) => (format!("{rest}x"), format!("{other_url}x")),
+                    None => continue,
+                },
+            };
+            let first = format!("{url}{file}");
+            if first == second || !second.starts_with('/') {
+                continue;
+            }
+            let Some(closed) = ask_for(subject, guarded.server, "GET", &first, client, &[], "a refusal") else {
+                continue;
+            };
+            let Some(open) = ask_for(subject, guarded.server, "GET", &second, client, &[], "a refusal") else {
+                continue;
+            };
+            let same = open
+                .run
+                .seen
+                .file
+                .as_ref()
+                .is_some_and(|file| file.to_string_lossy().starts_with(dir.trim_end_matches('/')));
+            let here = open.landed_in() == other.location().map(|location| location.origin);
+            if !closed.is_refused() || !open.gets_in() || !same || !here {
+                continue;
+            }
+            let message = format!("{client} is refused at `{first}` and served the same file at `{second}`");
+            let place = other.conf.core.mapping.origin.unwrap_or(other.conf.origin);
+            let related = found.related(guarded.conf.origin, "guarded here");
+            found.at(place, message).with(related).proven_by(open.witness, open.certainty);
+            break;
+        }
+    }
+}
+
+/// The URL prefix of a place and the directory it is mapped to, both with a slash at the end; `None` where the mapping is
+/// not one text.
+fn mapped(spot: &Spot) -> Option<(String, String)> {
+    let mapping = &spot.conf.core.mapping.value;
+    let path = std::str::from_utf8(mapping.path.as_literal()?).ok()?;
+    let name = match spot.location() {
+        None => "/",
+        Some(location) => match location.kind {
+            LocationKind::Prefix | LocationKind::NoRegex => std::str::from_utf8(&location.name).ok()?,
+            LocationKind::Exact | LocationKind::Regex(_) | LocationKind::Named => return None,
+        },
+    };
+    if !name.ends_with('/') {
+        return None;
+    }
+    match mapping.alias {
+        None => Some((name.to_owned(), format!("{}{name}", path.trim_end_matches('/')))),
+        Some(Alias::Prefix(_)) if path.ends_with('/') => Some((name.to_owned(), path.to_owned())),
+        Some(_) => None,
+    }
+}
+
+const PAGE: &str = r#"# protected-files-reachable-elsewhere
+
+Clients are refused at one URL, and another URL of the same server is mapped onto the same directory and lets them in.
+
+## Flagged (nginx, server)
+```nginx
+root /srv/www;
+location /p/ { deny all; }
+location /pub/ { alias /srv/www/p/; }
+```
+
+## Fixed (nginx, server)
+```nginx
+root /srv/www;
+location /p/ { deny all; }
+location /pub/ { alias /srv/pub/; }
+```
+
+## Why
+nginx guards URLs, not files: access rules belong to the location that a path selects. Nothing ties two locations together because they
+end in the same directory.
+"#;
