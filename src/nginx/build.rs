@@ -28,6 +28,12 @@ impl Build {
             profile.or_else(|| directives::profiles().iter().find(|profile| profile.version == version.to_string()));
         let mut modules: Vec<String> =
             recorded.iter().flat_map(|profile| profile.modules).map(|&name| name.to_owned()).collect();
+        // Nothing said: whatever the project's own source can be built with on Linux.
+        if asked.is_none() {
+            modules.extend(
+                directives::all().iter().map(|row| row.module).filter(|module| official(module)).map(str::to_owned),
+            );
+        }
         if let (Some(asked), None) = (asked, profile) {
             for name in asked.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                 match module_of(name) {
@@ -70,6 +76,56 @@ fn module_of(name: &str) -> Option<&'static str> {
     directives::all().iter().map(|row| row.module).find(|module| forms.iter().any(|form| form == module))
 }
 
+/// Modules that nginx's own source does not have: third parties', commercial ones, and njs.
+const THIRD_PARTY: &[&str] = &[
+    "nginx-plus",
+    "ngx_http_app_protect_module",
+    "ngx_http_auth_digest_module",
+    "ngx_http_auth_jwt_module",
+    "ngx_http_auth_ldap_module",
+    "ngx_http_auth_pam_module",
+    "ngx_http_auth_spnego_module",
+    "ngx_http_brotli_filter_module",
+    "ngx_http_brotli_static_module",
+    "ngx_http_cache_purge_module",
+    "ngx_http_dav_ext_module",
+    "ngx_http_echo_module",
+    "ngx_http_fancyindex_module",
+    "ngx_http_geoip2_module",
+    "ngx_http_header_count_module",
+    "ngx_http_headers_more_filter_module",
+    "ngx_http_js_module",
+    "ngx_http_keyval_module",
+    "ngx_http_lua_module",
+    "ngx_http_modsecurity",
+    "ngx_http_modsecurity_module",
+    "ngx_http_naxsi_module",
+    "ngx_http_oidc_module",
+    "ngx_http_passenger_module",
+    "ngx_http_set_misc_module",
+    "ngx_http_subs_filter_module",
+    "ngx_http_testcookie_access_module",
+    "ngx_http_upstream_check_module",
+    "ngx_http_upstream_fair_module",
+    "ngx_http_vhost_traffic_status_module",
+    "ngx_http_zstd_filter_module",
+    "ngx_http_zstd_static_module",
+    "ngx_pagespeed",
+    "ngx_rtmp_module",
+    "ngx_stream_geoip2_module",
+    "ngx_stream_js_module",
+    "ngx_stream_keyval_module",
+    "third-party",
+];
+
+/// Modules of other systems.
+const ELSEWHERE: &[&str] = &["ngx_devpoll_module", "ngx_eventport_module", "ngx_iocp_module", "ngx_kqueue_module"];
+
+/// Whether a module is in nginx's own source, for Linux.
+fn official(module: &str) -> bool {
+    !THIRD_PARTY.contains(&module) && !ELSEWHERE.contains(&module)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,15 +143,16 @@ mod tests {
     }
 
     #[test]
-    fn a_version_brings_its_recorded_modules() {
+    fn every_official_module_is_there_unless_a_profile_says_otherwise() {
         let (old, notes) = build(Some("1.22.1"), None);
         assert!(notes.is_empty() && has(&old, "dav_methods") && has(&old, "max_headers") && !has(&old, "http2"));
         let (new, _) = build(None, None);
-        assert!(
-            !has(&new, "dav_methods") && has(&new, "http2") && has(&new, "js_content") && !has(&new, "modsecurity")
-        );
-        let (profile, _) = build(None, Some("debian-nginx-full-1.22.1"));
-        assert_eq!(profile, old);
+        assert!(has(&new, "dav_methods") && has(&new, "http2") && has(&new, "perl"));
+        assert!(!has(&new, "modsecurity") && !has(&new, "kqueue_changes"));
+        let (fixed, _) = build(None, Some("static-1.31.3"));
+        assert!(!has(&fixed, "dav_methods") && has(&fixed, "js_content") && !has(&fixed, "perl"));
+        let (debian, _) = build(None, Some("debian-nginx-full-1.22.1"));
+        assert!(has(&debian, "dav_methods") && !has(&debian, "http2") && !has(&debian, "perl"));
     }
 
     #[test]

@@ -34,7 +34,9 @@ fn check(subject: &Subject, found: &mut Findings) {
         // Under `satisfy any` the unlisted still need the password.
         let password = spot.conf.core.satisfy.value == Satisfy::Any && spots::has_auth(spot.conf);
         let Some(client) = spots::outside(&named, &spots::let_in(&spot.conf.access)) else { continue };
-        if password || reported.contains(last) {
+        // A list that ends in `deny 0.0.0.0/0` means to block; whom it forgets is `ipv6-clients-not-covered`.
+        let forgets_v6 = spot.conf.access.v4.iter().any(|rule| rule.value.deny && rule.value.net.prefix_len() == 0);
+        if password || forgets_v6 || reported.contains(last) {
             continue;
         }
         let asked = spot.paths().into_iter().find_map(|path| {

@@ -51,8 +51,7 @@ Limits of this program (nesting, sizes, number of files) are reported here as we
 
 ## Flagged (nginx, server)
 ```nginx
-location /a/ { auth_request /auth; root /srv/www; }
-location = /auth { internal; proxy_pass http://127.0.0.1:9; }
+location /a/ { perl "sub { my $r = shift; return 403; }"; }
 ```
 
 ## Fixed (nginx, server)
