@@ -25,6 +25,7 @@ impl<'a> Checker<'a> {
         self.peer_certificates();
         self.late_texts();
         self.locations();
+        self.charsets();
         self.listening_certificates();
         self.undefined_variables(Contexts::HTTP);
         self.server_names();
@@ -121,8 +122,8 @@ impl<'a> Checker<'a> {
                 None
             } else {
                 let verify = word("ssl_verify_client").map(<[u8]>::to_ascii_lowercase);
-                let lacks =
-                    count("ssl_client_certificate") == 0 && (!self.modern() || count("ssl_trusted_certificate") == 0);
+                let given = |name: &str| word(name).is_some_and(|file| !file.is_empty());
+                let lacks = !given("ssl_client_certificate") && !(self.modern() && given("ssl_trusted_certificate"));
                 let which = if self.modern() {
                     "ssl_client_certificate or ssl_trusted_certificate"
                 } else {
@@ -285,6 +286,26 @@ impl<'a> Checker<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// `ngx_http_charset_postconfiguration`: two different charsets need a table between them.
+    fn charsets(&mut self) {
+        for scope in self.merged() {
+            let word = |name: &str| self.in_force(scope, name).and_then(|given| given.first()?.first().copied());
+            let (Some(from), Some(to)) = (word("source_charset"), word("charset")) else { continue };
+            let plain = |text: &[u8]| text != b"off" && !text.contains(&b'$');
+            if !plain(from) || !plain(to) || from.eq_ignore_ascii_case(to) {
+                continue;
+            }
+            let joins = |a: &[u8], b: &[u8]| a.eq_ignore_ascii_case(from) && b.eq_ignore_ascii_case(to);
+            if self.http.charset_maps.iter().any(|&(a, b)| joins(a, b) || joins(b, a)) {
+                continue;
+            }
+            let message = format!("no \"charset_map\" between the charsets \"{}\" and \"{}\"", show(from), show(to));
+            let origin = self.http.scopes[scope].origin;
+            self.push(Severity::Refused, Some(origin), Refusal { named: Named::Nowhere, ..refusal(message) });
+            return;
         }
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Http<'a> {
     /// Names of `log_format`.
     pub(super) formats: Vec<Vec<u8>>,
     pub(super) log_buffers: HashMap<Vec<u8>, (i64, i64, i64)>,
+    /// Charsets that a `charset_map` joins.
+    pub(super) charset_maps: Vec<(&'a [u8], &'a [u8])>,
     /// Every `server`, in order.
     pub(super) servers: Vec<ServerNames>,
     /// Every block with a record of its own, in the order of their `{`.
@@ -36,6 +38,7 @@ impl Http<'_> {
             listens: Listens::default(),
             formats: vec![b"combined".to_vec()],
             log_buffers: HashMap::new(),
+            charset_maps: Vec::new(),
             servers: Vec::new(),
             scopes: Vec::new(),
             modern,
@@ -180,6 +183,8 @@ const MERGED: &[&str] = &[
     "grpc_ssl_certificate_key",
     "grpc_ssl_verify",
     "grpc_ssl_trusted_certificate",
+    "charset",
+    "source_charset",
     "proxy_cache",
     "fastcgi_cache",
     "uwsgi_cache",

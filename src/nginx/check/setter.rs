@@ -25,7 +25,7 @@ impl<'a> Checker<'a> {
         let invalid = || refusal(format!("\"{}\" directive invalid value", row.name));
         match row.setter {
             Setter::Flag => flag(row.name, first).map(|_| ())?,
-            Setter::Size => drop(value::size(first).ok_or_else(invalid)?),
+            Setter::Size => self.size(row.name, value::size(first).ok_or_else(invalid)?, directive)?,
             Setter::Offset => drop(value::offset(first).ok_or_else(invalid)?),
             Setter::Milliseconds => drop(value::time(first, false).ok_or_else(invalid)?),
             Setter::Seconds => drop(value::time(first, true).ok_or_else(invalid)?),
@@ -68,6 +68,38 @@ impl<'a> Checker<'a> {
         self.after(row, &values, directive, block)
     }
 
+    /// What some directives ask of a size (`ngx_conf_post_t`).
+    fn size(&mut self, name: &'static str, size: i64, directive: Placed<'a>) -> Verdict {
+        /// `NGX_MIN_POOL_SIZE` on a 64-bit machine.
+        const MIN_POOL: i64 = 112;
+        let power = |least: i64, most: i64| (least..=most).contains(&size) && size & (size - 1) == 0;
+        match name {
+            "connection_pool_size" | "request_pool_size" | "http2_pool_size" if size < MIN_POOL => {
+                bad(format!("the pool size must be no less than {MIN_POOL}"))
+            }
+            "connection_pool_size" | "request_pool_size" | "http2_pool_size" if size % 16 != 0 => {
+                bad("the pool size must be a multiple of 16")
+            }
+            "gzip_window" if !power(512, 32 << 10) => {
+                bad("\"gzip_window\" directive must be 512, 1k, 2k, 4k, 8k, 16k, or 32k")
+            }
+            "gzip_hash" if !power(512, 128 << 10) => {
+                bad("\"gzip_hash\" directive must be 512, 1k, 2k, 4k, 8k, 16k, 32k, 64k, or 128k")
+            }
+            "http2_recv_buffer_size" if size <= 16 => bad("\"http2_recv_buffer_size\" directive value is too small"),
+            "http2_body_preread_size" if size > i64::from(i32::MAX) => {
+                bad(format!("the maximum body preread buffer size is {}", i32::MAX))
+            }
+            "http2_chunk_size" if size == 0 => bad("the http2 chunk size cannot be zero"),
+            _ => {
+                if name.ends_with("send_lowat") {
+                    self.warn(directive, format!("\"{name}\" is not supported, ignored"));
+                }
+                Ok(())
+            }
+        }
+    }
+
     fn bitmask(
         &mut self,
         name: &'static str,
@@ -104,6 +136,9 @@ pub(super) fn flag(name: &str, text: &[u8]) -> Verdict<bool> {
 
 fn number(name: &str, text: &[u8], bounds: Option<(u32, u32)>) -> Verdict {
     let Some(number) = value::number(text) else { return bad(format!("\"{name}\" directive invalid number")) };
+    if name == "http2_streams_index_size" && (number == 0 || number & (number - 1) != 0) {
+        return bad("\"http2_streams_index_size\" directive must be a power of two");
+    }
     match bounds {
         Some((low, high)) if number < i64::from(low) || number > i64::from(high) => {
             bad(format!("value must be between {low} and {high}"))

@@ -271,8 +271,9 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    pub(super) fn charset_map(&mut self, directive: Placed<'a>, values: &[&[u8]]) -> Verdict {
+    pub(super) fn charset_map(&mut self, directive: Placed<'a>, values: &[&'a [u8]]) -> Verdict {
         let [from, to] = values else { return Ok(()) };
+        self.http.charset_maps.push((from, to));
         if from.eq_ignore_ascii_case(to) {
             return bad(format!("\"charset_map\" between the same charsets \"{}\" and \"{}\"", show(from), show(to)));
         }
