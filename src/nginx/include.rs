@@ -19,6 +19,9 @@ use crate::syntax::{Directive, Item};
 /// Includes nested deeper than this are not read. nginx keeps every file of the chain open and fails at its own limit.
 pub const MAX_DEPTH: usize = 100;
 
+/// Blocks nested deeper than this through all files together are not read: whoever walks them may recurse.
+pub const MAX_BLOCKS: usize = 300;
+
 /// More inclusions than this are not made.
 pub const MAX_INCLUSIONS: usize = 20_000;
 
@@ -219,7 +222,7 @@ pub fn load(main: &Path, fs: &dyn Filesystem) -> Loaded {
         included: HashMap::new(),
         main_failure: None,
     };
-    let mut loader = Loader { fs, loaded, files: HashMap::new(), sites: Vec::new() };
+    let mut loader = Loader { fs, loaded, files: HashMap::new(), sites: Vec::new(), depths: Vec::new() };
     match loader.open(main) {
         Ok(file) => {
             loader.loaded.main = Some(file);
@@ -235,6 +238,8 @@ pub fn load(main: &Path, fs: &dyn Filesystem) -> Loaded {
 struct Site {
     directive: crate::source::Span,
     pattern: Vec<u8>,
+    /// Blocks around it in its own file.
+    depth: usize,
 }
 
 struct Loader<'a> {
@@ -243,6 +248,8 @@ struct Loader<'a> {
     files: HashMap<PathBuf, Result<FileId, Failure>>,
     /// The includes of each file, in order.
     sites: Vec<Vec<Site>>,
+    /// How deep the blocks of each file go.
+    depths: Vec<usize>,
 }
 
 /// A file whose includes are being followed.
@@ -250,6 +257,8 @@ struct Reading {
     file: FileId,
     via: Option<InclusionId>,
     next: usize,
+    /// Blocks around the text that includes the file.
+    depth: usize,
     /// Inclusions of the site before `next` that were not followed yet, last first.
     pending: Vec<InclusionId>,
 }
@@ -257,11 +266,12 @@ struct Reading {
 impl Loader<'_> {
     /// Follows every include, depth first, without recursion.
     fn follow(&mut self, main: FileId) {
-        let mut chain = vec![Reading { file: main, via: None, next: 0, pending: Vec::new() }];
+        let mut chain = vec![Reading { file: main, via: None, next: 0, depth: 0, pending: Vec::new() }];
         while let Some(reading) = chain.last_mut() {
             if let Some(id) = reading.pending.pop() {
                 let file = self.loaded.sources.inclusion(id).file;
-                chain.push(Reading { file, via: Some(id), next: 0, pending: Vec::new() });
+                let depth = reading.depth + self.sites[reading.file.0 as usize][reading.next - 1].depth;
+                chain.push(Reading { file, via: Some(id), next: 0, depth, pending: Vec::new() });
                 continue;
             }
             let Some(site) = self.sites[reading.file.0 as usize].get(reading.next).cloned() else {
@@ -285,7 +295,7 @@ impl Loader<'_> {
         let paths =
             if is_pattern(full.as_os_str().as_bytes()) { self.glob(full.as_os_str().as_bytes()) } else { vec![full] };
         for path in paths {
-            match self.enter(&path, origin, chain) {
+            match self.enter(&path, site, origin, chain) {
                 Ok(id) => included.files.push(id),
                 Err(failure) => {
                     included.failure = Some(failure);
@@ -296,7 +306,7 @@ impl Loader<'_> {
         included
     }
 
-    fn enter(&mut self, path: &Path, origin: Origin, chain: &[Reading]) -> Result<InclusionId, Failure> {
+    fn enter(&mut self, path: &Path, site: &Site, origin: Origin, chain: &[Reading]) -> Result<InclusionId, Failure> {
         let limit = |message: String| Failure { kind: ProblemKind::Limit, message, severity: Severity::Refused };
         let shown = path.display();
         let file = self.open(path)?;
@@ -309,6 +319,12 @@ impl Loader<'_> {
         }
         if chain.len() > MAX_DEPTH {
             return Err(limit(format!("\"{shown}\": includes nested deeper than {MAX_DEPTH} are not read")));
+        }
+        let around = chain.last().map_or(0, |reading| reading.depth) + site.depth;
+        if around + self.depths[file.0 as usize] > MAX_BLOCKS {
+            return Err(limit(format!(
+                "\"{shown}\": blocks nested deeper than {MAX_BLOCKS} through includes are not read"
+            )));
         }
         if self.loaded.included.len() > MAX_INCLUSIONS {
             return Err(limit(format!("\"{shown}\": more than {MAX_INCLUSIONS} inclusions are not read")));
@@ -350,16 +366,19 @@ impl Loader<'_> {
         };
         let file = self.loaded.sources.add(path, bytes);
         let parsed = parse::parse(file, &self.loaded.sources.file(file).bytes);
-        self.sites.push(self.sites_of(&parsed.tree.items));
+        let (sites, depth) = self.sites_of(&parsed.tree.items);
+        self.sites.push(sites);
+        self.depths.push(depth);
         self.loaded.parsed.push(parsed);
         Ok(file)
     }
 
-    /// The includes of a text in order, whatever block they stand in: `map`, `types`, `geo` and `upstream` know them too.
-    fn sites_of(&self, items: &[Item]) -> Vec<Site> {
+    /// The includes of a text in order, and how deep its blocks go. Whatever block they stand in, it counts: `map`, `types`, `geo` and `upstream` know them too.
+    fn sites_of(&self, items: &[Item]) -> (Vec<Site>, usize) {
         let sources = &self.loaded.sources;
         let mut sites = Vec::new();
         let mut stack = vec![items.iter()];
+        let mut deepest = 0;
         while let Some(level) = stack.last_mut() {
             let Some(item) = level.next() else {
                 stack.pop();
@@ -367,14 +386,21 @@ impl Loader<'_> {
             };
             let Some(directive) = item.directive() else { continue };
             match (&directive.block, directive.args.as_slice()) {
-                (Some(block), _) => stack.push(block.iter()),
+                (Some(block), _) => {
+                    stack.push(block.iter());
+                    deepest = deepest.max(stack.len() - 1);
+                }
                 (None, [pattern]) if directive.name.value(sources) == b"include" => {
-                    sites.push(Site { directive: directive.span, pattern: pattern.value(sources).to_vec() });
+                    sites.push(Site {
+                        directive: directive.span,
+                        pattern: pattern.value(sources).to_vec(),
+                        depth: stack.len() - 1,
+                    });
                 }
                 _ => {}
             }
         }
-        sites
+        (sites, deepest)
     }
 
     /// glob(3) without flags, as root: names in byte order, a leading dot only where the pattern has one. What nobody
@@ -560,6 +586,20 @@ mod tests {
             loaded.main_failure().map(|failure| failure.message.as_str()),
             Some("open() \"/nowhere\" failed (2)")
         );
+    }
+
+    #[test]
+    fn blocks_through_includes_have_a_limit() {
+        let nested = |inner: &str| format!("{}{inner}{}", "location / {".repeat(150), "}".repeat(150));
+        let loaded = loaded(&[
+            ("/etc/nginx/nginx.conf", &nested("include a;")),
+            ("/etc/nginx/a", &nested("include b;")),
+            ("/etc/nginx/b", "location / { }"),
+        ]);
+        assert_eq!(loaded.sources.files().count(), 3);
+        let failures: Vec<ProblemKind> =
+            loaded.included.values().filter_map(|i| i.failure.as_ref()).map(|f| f.kind).collect();
+        assert_eq!(failures, [ProblemKind::Limit]);
     }
 
     #[test]
