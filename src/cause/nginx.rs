@@ -74,7 +74,6 @@ causes! {
     AUTH_BASIC_MISMATCH: "auth-basic-mismatch", "access", Some("password mismatch"), "the password does not fit";
     AUTH_BASIC_FILE_MISSING: "auth-basic-file-missing", "access", Some("open() \"\" failed (2:"), "the password file does not exist";
     AUTH_BASIC_FILE_ERROR: "auth-basic-file-error", "access", Some("open() \"\" failed"), "the password file cannot be read";
-    AUTH_BASIC_HASH_ERROR: "auth-basic-hash-error", "access", Some("crypt_r() failed"), "the password file holds a hash that crypt(3) refuses";
     AUTH_REQUEST_403: "auth-request-403", "access", None, "the authorization subrequest answers 403";
     AUTH_REQUEST_401: "auth-request-401", "access", None, "the authorization subrequest answers 401";
     AUTH_REQUEST_UNEXPECTED: "auth-request-unexpected", "access", Some("auth request unexpected status:"), "the authorization subrequest answers neither 2xx nor 401 nor 403";

@@ -198,6 +198,4 @@ pub enum AuthBasic {
     Match,
     /// The password file cannot be opened.
     File(Errno),
-    /// crypt(3) refuses the hash.
-    BadHash,
 }

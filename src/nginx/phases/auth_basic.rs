@@ -82,10 +82,6 @@ pub(super) fn auth_basic_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -
             cx.push("access", auth.user_file.origin, || Event::AuthBasic { user, verdict, file });
             ControlFlow::Continue(Handled::Ok)
         }
-        AuthBasic::BadHash => {
-            let decision = decide(r, cx, causes::AUTH_BASIC_HASH_ERROR, user, verdict, Some(path));
-            error(500, decision)
-        }
         _ => refuse(r, cx, unauthorized, causes::AUTH_BASIC_MISMATCH, user, verdict, Some(path)),
     }
 }
@@ -168,7 +164,7 @@ fn decide<'a>(
         AuthBasic::UnknownUser => Some(format!("user \"{user}\" was not found in \"{shown}\"")),
         AuthBasic::Mismatch => Some(format!("user \"{user}\": password mismatch")),
         AuthBasic::File(errno) => Some(format!("open() \"{shown}\" failed ({}:", errno.number())),
-        AuthBasic::BadHash | AuthBasic::Match => cause.log.map(str::to_owned),
+        AuthBasic::Match => cause.log.map(str::to_owned),
     };
     decision.path = file.filter(|_| matches!(verdict, AuthBasic::File(_)));
     decision.event = Some(crate::trace::Event::Nginx(event));

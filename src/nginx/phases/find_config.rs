@@ -38,6 +38,8 @@ pub(super) fn find_config<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         let mut decision = Decision::new(causes::BODY_TOO_LARGE).with(r.related());
         decision.default = limit.origin.is_none();
         decision.directive = limit.origin.or(Some(r.block_origin()));
+        let event = Event::Body { length, limit: limit.value };
+        decision.event = Some(crate::trace::Event::Nginx(event));
         return error(413, decision);
     }
     if chosen == Chosen::AutoRedirect
