@@ -188,8 +188,7 @@ fn connect(config: &Config, request: &Request, cx: &Cx) -> Option<SocketAddr> {
     let port = request.to.port.or_else(|| config.listens.first().map(|listen| listen.port))?;
     let listening: Vec<Option<IpAddr>> =
         config.listens.iter().filter(|listen| listen.port == port).map(|listen| listen.address).collect();
-    let reaches =
-        |ip: IpAddr| listening.iter().any(|address| address.is_none_or(|own| own.to_canonical() == ip.to_canonical()));
+    let reaches = |ip: IpAddr| listening.iter().any(|address| address.is_none_or(|own| listens_for(own, ip)));
     if let Some(ip) = request.to.address {
         return reaches(ip).then(|| SocketAddr::new(ip, port));
     }
@@ -200,7 +199,7 @@ fn connect(config: &Config, request: &Request, cx: &Cx) -> Option<SocketAddr> {
     if reaches(loopback) {
         return Some(SocketAddr::new(loopback, port));
     }
-    let mut own: Vec<IpAddr> = listening.into_iter().flatten().collect();
+    let mut own: Vec<IpAddr> = listening.into_iter().flatten().filter(|own| !own.is_unspecified()).collect();
     own.dedup();
     match own.as_slice() {
         [] => None,
@@ -212,6 +211,15 @@ fn connect(config: &Config, request: &Request, cx: &Cx) -> Option<SocketAddr> {
             let chosen = cx.inquiry.choose(question, &words);
             several.get(chosen).map(|ip| SocketAddr::new(*ip, port))
         }
+    }
+}
+
+/// Whether a socket bound to `own` takes connections to `ip`. The IPv6 wildcard takes IPv4 as well.
+fn listens_for(own: IpAddr, ip: IpAddr) -> bool {
+    match own {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => ip.to_canonical().is_ipv4(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => true,
+        own => own.to_canonical() == ip.to_canonical(),
     }
 }
 
