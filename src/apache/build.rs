@@ -72,6 +72,7 @@ struct Scope {
     place: Place,
     htaccess: bool,
     path: Option<Vec<u8>>,
+    section: Option<Origin>,
     pattern: bool,
     limited: MethodSet,
     server: usize,
@@ -93,8 +94,15 @@ pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
     let mut builder = Builder::new(known, Methods::new(), providers::Aliases::default());
     let mut main = Draft { dir: DirConf::default(), ..Draft::default() };
     main.dir.core.options = core::Options::server_default();
-    let scope =
-        Scope { place: Place::Server, htaccess: false, path: None, pattern: false, limited: MethodSet::ALL, server: 0 };
+    let scope = Scope {
+        place: Place::Server,
+        htaccess: false,
+        path: None,
+        section: None,
+        pattern: false,
+        limited: MethodSet::ALL,
+        server: 0,
+    };
     builder.server(nodes, &scope, &mut main);
     let vhosts = std::mem::take(&mut builder.vhosts);
     let mut servers = vec![];
@@ -120,6 +128,7 @@ pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config:
         place: Place::Htaccess,
         htaccess: true,
         path: Some(directory.to_vec()),
+        section: None,
         pattern: false,
         limited: MethodSet::ALL,
         server: 0,
@@ -325,6 +334,7 @@ impl<'b> Builder<'b> {
         draft: &mut Draft,
     ) -> Section {
         let mut conf = DirConf { sections: vec![node.origin], ..DirConf::default() };
+        let inner = &Scope { section: Some(node.origin), ..inner.clone() };
         self.section(&node.children, inner, draft, &mut conf);
         Section { place: inner.place, matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
     }
@@ -398,6 +408,7 @@ impl<'b> Builder<'b> {
             place: scope.place,
             htaccess: scope.htaccess,
             path: scope.path.as_deref(),
+            section: scope.section,
             pattern: scope.pattern,
             server: scope.server,
             server_root: &self.server_root,

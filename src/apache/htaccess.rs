@@ -219,3 +219,22 @@ pub(crate) fn note_ignored<'c>(level: &[u8], running: &Running, r: &RequestRec<'
         }
     }
 }
+
+/// For a refusal: an `.htaccess` on the way that says nothing, because nothing may stand in it.
+pub(crate) fn explain_ignored<'c>(decision: &mut Decision, r: &RequestRec<'c>, cx: &Cx<'c>) {
+    let filename = r.filename.clone().unwrap_or_default();
+    let allowed = r.per_dir.core.allow_override;
+    if allowed.is_none_or(|allowed| allowed.value.mask != 0) {
+        return;
+    }
+    let levels = filename.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| &filename[..=at]);
+    let found =
+        levels.flat_map(|level| names(r).into_iter().map(move |name| [level, name].concat())).find_map(|whole| {
+            let path = Path::new(OsStr::from_bytes(&whole)).to_path_buf();
+            matches!(cx.disk.fs.lstat(&path), Fact::Known(Ok(_))).then_some(path)
+        });
+    let Some(path) = found else { return };
+    decision.event = Some(crate::trace::Event::Apache(Event::HtaccessIgnored { path }));
+    let origin = allowed.and_then(|allowed| allowed.origin);
+    decision.related.extend(origin.map(|origin| Related { role: "override", origin }));
+}

@@ -150,6 +150,8 @@ pub(crate) struct Command<'c> {
     pub htaccess: bool,
     /// `cmd->path`: `None` at server level; else the directory with its final slash, the Location's or Files' argument, `*If/…`.
     pub path: Option<&'c [u8]>,
+    /// The section around it.
+    pub section: Option<Origin>,
     /// Whether the section around it is a regular expression or a pattern (`DirectoryMatch`, `Location ~`).
     pub pattern: bool,
     /// Index of the server that is being configured: 0 is the main server.

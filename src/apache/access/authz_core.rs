@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::apache::access::authn;
 use crate::apache::access::providers::{self, Provider};
+use crate::apache::htaccess;
 use crate::apache::model::{Command, MethodSet, Place};
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::cause;
@@ -47,6 +48,8 @@ pub(crate) struct Node {
     pub limited: MethodSet,
     /// The line; of a merged or implicit container that of its last child.
     pub origin: Option<Origin>,
+    /// The section around it.
+    pub section: Option<Origin>,
     /// Whether it stands in `<Directory "/">`.
     pub in_root_directory: bool,
 }
@@ -60,6 +63,8 @@ pub(crate) struct DirRecord {
     pub op: Option<Setting<Logic>>,
     /// AuthzSendForbiddenOnFailure.
     pub forbidden_on_fail: Option<Setting<bool>>,
+    /// Lines of earlier sections that no longer count, one a section.
+    pub overridden: Vec<Origin>,
 }
 
 /// What a provider or a container answers.
@@ -88,6 +93,7 @@ struct Verdict {
 #[derive(Clone, Copy)]
 struct Blame {
     origin: Origin,
+    section: Option<Origin>,
     all_denied: bool,
     in_root_directory: bool,
 }
@@ -99,6 +105,7 @@ impl Node {
             negate: false,
             limited: MethodSet(0),
             origin: None,
+            section: None,
             in_root_directory: false,
         }
     }
@@ -121,7 +128,12 @@ impl DirRecord {
         let op = new.op.map(|op| op.value);
         let mut merged = match op {
             None if new.section.is_none() && base.section.is_some() => base.clone(),
-            None | Some(Logic::Off) => new.clone(),
+            None | Some(Logic::Off) => {
+                let mut merged = new.clone();
+                let replaced = base.section.as_ref().and_then(|section| section.origin);
+                merged.overridden = base.overridden.iter().copied().chain(replaced).chain(merged.overridden).collect();
+                merged
+            }
             Some(_) if base.section.is_none() && new.section.is_none() => new.clone(),
             Some(logic) => {
                 let section = match (&base.section, &new.section) {
@@ -130,12 +142,13 @@ impl DirRecord {
                         negate: false,
                         limited: MethodSet(base.limited.0 | new.limited.0),
                         origin: new.origin,
+                        section: None,
                         in_root_directory: false,
                     }),
                     (Some(only), None) | (None, Some(only)) => Some(only.clone()),
                     (None, None) => None,
                 };
-                DirRecord { section, op: new.op, forbidden_on_fail: None }
+                DirRecord { section, op: new.op, ..DirRecord::default() }
             }
         };
         merged.forbidden_on_fail = new.forbidden_on_fail.or(base.forbidden_on_fail);
@@ -184,6 +197,7 @@ pub(crate) fn require(cmd: &Command, aliases: &providers::Aliases) -> Option<Nod
         negate,
         limited: cmd.limited,
         origin: Some(cmd.origin),
+        section: cmd.section,
         in_root_directory: cmd.place == Place::Directory && cmd.path == Some(b"/"),
     })
 }
@@ -227,15 +241,24 @@ fn apply<'c>(node: &Node, parent: Logic, r: &mut RequestRec<'c>, cx: &mut Cx<'c>
                 negated: node.negate,
             });
             let all_denied = matches!(**provider, Provider::All(false));
-            let own = node.origin.map(|origin| Blame { origin, all_denied, in_root_directory: node.in_root_directory });
+            let own = node.origin.map(|origin| Blame {
+                origin,
+                section: node.section,
+                all_denied,
+                in_root_directory: node.in_root_directory,
+            });
             Verdict { status, blame: own.into_iter().collect() }
         }
         Rule::Container(Logic::And, children) => all_of(children, r, cx),
         Rule::Container(_, children) => any_of(children, r, cx),
     };
     if node.negate {
-        let own =
-            node.origin.map(|origin| Blame { origin, all_denied: false, in_root_directory: node.in_root_directory });
+        let own = node.origin.map(|origin| Blame {
+            origin,
+            section: node.section,
+            all_denied: false,
+            in_root_directory: node.in_root_directory,
+        });
         match verdict.status {
             Status::Granted => verdict = Verdict { status: Status::Denied, blame: own.into_iter().collect() },
             Status::Denied | Status::DeniedNoUser => {
@@ -299,8 +322,8 @@ pub(crate) fn authorize_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>, after_
     if !cx.has_module("authz_core_module") {
         return Handled::Declined;
     }
-    let record = r.per_dir.authz_core.clone();
-    let Some(section) = record.as_ref().and_then(|record| record.section.as_ref()) else {
+    let record = r.per_dir.authz_core.clone().unwrap_or_default();
+    let Some(section) = &record.section else {
         return match authn::auth_type(r, cx) {
             Err(ended) => ended,
             Ok(None) => Handled::Ok,
@@ -314,11 +337,11 @@ pub(crate) fn authorize_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>, after_
         Status::Granted => Handled::Ok,
         Status::Unknown => Handled::Unknown,
         Status::Error => {
-            let decision = decide(&cause::apache::REQUIRE_ERROR, section, &verdict);
+            let decision = decide(&cause::apache::REQUIRE_ERROR, &record, &verdict);
             r.refuse(decision, 500)
         }
         Status::DeniedNoUser if after_authn => {
-            let decision = decide(&cause::apache::NO_AUTHENTICATED_USER, section, &verdict);
+            let decision = decide(&cause::apache::NO_AUTHENTICATED_USER, &record, &verdict);
             r.refuse(decision, 401)
         }
         Status::DeniedNoUser => {
@@ -335,18 +358,18 @@ pub(crate) fn authorize_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>, after_
                     verdict.blame.len() == 1 && verdict.blame[0].all_denied && verdict.blame[0].in_root_directory;
                 let cause =
                     if root { &cause::apache::REQUIRE_DENIED_DEFAULT_ROOT } else { &cause::apache::REQUIRE_DENIED };
-                let decision = decide(cause, section, &verdict);
+                let mut decision = decide(cause, &record, &verdict);
+                htaccess::explain_ignored(&mut decision, r, cx);
                 return r.refuse(decision, 403);
             }
-            let forbidden = record.as_ref().and_then(|record| record.forbidden_on_fail);
-            match forbidden {
+            match record.forbidden_on_fail {
                 Some(setting) if setting.value => {
-                    let mut decision = decide(&cause::apache::AUTHZ_FORBIDDEN_ON_FAILURE, section, &verdict);
+                    let mut decision = decide(&cause::apache::AUTHZ_FORBIDDEN_ON_FAILURE, &record, &verdict);
                     decision.related.extend(setting.origin.map(|origin| Related { role: "co-decider", origin }));
                     r.refuse(decision, 403)
                 }
                 _ => {
-                    let decision = decide(&cause::apache::USER_NOT_AUTHORIZED, section, &verdict);
+                    let decision = decide(&cause::apache::USER_NOT_AUTHORIZED, &record, &verdict);
                     r.refuse(decision, 401)
                 }
             }
@@ -354,10 +377,15 @@ pub(crate) fn authorize_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>, after_
     }
 }
 
-fn decide(cause: &'static Cause, section: &Node, verdict: &Verdict) -> Decision {
+/// The decision: the lines to blame, the section of the first, and what earlier sections said in vain.
+fn decide(cause: &'static Cause, record: &DirRecord, verdict: &Verdict) -> Decision {
+    let own = record.section.as_ref().and_then(|section| section.origin);
     let mut lines = verdict.blame.iter().map(|blame| blame.origin);
-    let mut decision = Decision::new(cause).by(lines.next().or(section.origin));
+    let mut decision = Decision::new(cause).by(lines.next().or(own));
     decision.related = lines.map(|origin| Related { role: "co-decider", origin }).collect();
+    let section = verdict.blame.first().and_then(|blame| blame.section);
+    decision.related.extend(section.map(|origin| Related { role: "section", origin }));
+    decision.related.extend(record.overridden.iter().map(|origin| Related { role: "overridden", origin: *origin }));
     decision
 }
 
