@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
@@ -231,7 +232,7 @@ impl Session<'_> {
             fs: self.fs,
             worker: self.worker.as_ref(),
             resolver: &NoResolver,
-            now: None,
+            now: seconds_since_epoch(),
             answers: &answers,
             trace: false,
         };
@@ -258,4 +259,10 @@ impl Session<'_> {
             Format::Jsonl => jsonl::write_line(out, &jsonl::Refusal::new(id, error)),
         }
     }
+}
+
+/// The time of the question: a link that has expired by now is expired in the answer.
+fn seconds_since_epoch() -> Option<i64> {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    i64::try_from(time.as_secs()).ok()
 }
