@@ -24,6 +24,7 @@ mod mime;
 mod model;
 mod negotiation;
 pub mod parse;
+mod proxy;
 mod remoteip;
 mod request;
 mod rewrite;

@@ -8,16 +8,16 @@
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
-use crate::apache::escape::{atoi, escape_uri, is_url};
-use crate::apache::expr::{self, Backrefs, Failure, StringExpr};
+use crate::apache::escape::{atoi, escape_uri, is_url, substitute};
+use crate::apache::expr::{self, Failure, StringExpr};
 use crate::apache::model::{Command, Place};
 use crate::apache::request::normalize::canonical_path;
 use crate::apache::request::{Cx, Handled, RequestRec, expr_text};
 use crate::apache::variables::construct_url;
 use crate::cause;
-use crate::fact::{Fact, Question, Subject};
+use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
-use crate::pattern::{Captures, Options, Pattern};
+use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
 use crate::trace::apache::Event;
 
@@ -248,7 +248,7 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
 
 /// How many bytes of the path an alias covers (`alias_matches`): a `/` stands for any number of them, and the match ends
 /// at the end of either or at a `/`. 0: not covered.
-fn covered(path: &[u8], fake: &[u8]) -> usize {
+pub(crate) fn covered(path: &[u8], fake: &[u8]) -> usize {
     let slashes = |text: &[u8], at: usize| text[at..].iter().take_while(|byte| **byte == b'/').count();
     let (mut p, mut f) = (0, 0);
     while let Some(&byte) = fake.get(f) {
@@ -283,7 +283,7 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
     for (alias, origin) in &server.aliases {
         let real = match &alias.from {
             From::Pattern(pattern) => match pattern.captures(&r.uri) {
-                Ok(Some(captures)) => filled(&alias.real, &r.uri, &captures),
+                Ok(Some(captures)) => substitute(&alias.real, &r.uri, &captures),
                 Ok(None) => continue,
                 Err(_) => return match_limit(pattern, *origin, cx),
             },
@@ -367,7 +367,7 @@ fn redirect<'c>(list: &[(Arc<Redirect>, Origin)], r: &mut RequestRec<'c>, cx: &m
     for (redirect, origin) in list {
         let target = match &redirect.from {
             From::Pattern(pattern) => match pattern.captures(&r.uri) {
-                Ok(Some(captures)) => redirect.url.as_ref().map(|url| escape_url(&filled(url, &r.uri, &captures))),
+                Ok(Some(captures)) => redirect.url.as_ref().map(|url| escape_url(&substitute(url, &r.uri, &captures))),
                 Ok(None) => continue,
                 Err(_) => return match_limit(pattern, *origin, cx),
             },
@@ -387,14 +387,6 @@ fn redirect<'c>(list: &[(Arc<Redirect>, Origin)], r: &mut RequestRec<'c>, cx: &m
         return answer(target.unwrap_or_default(), redirect.status, Some(*origin), r);
     }
     Handled::Declined
-}
-
-/// A template with the groups of a match.
-fn filled(template: &[u8], subject: &[u8], captures: &Captures) -> Vec<u8> {
-    match Backrefs::of(captures, subject).fill(template) {
-        Fact::Known(text) => text,
-        Fact::Unknown(_) => Vec::new(),
-    }
 }
 
 fn match_limit(pattern: &Pattern, origin: Origin, cx: &Cx) -> Handled {

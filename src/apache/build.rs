@@ -16,8 +16,8 @@ use crate::apache::model::{
 };
 use crate::apache::request::normalize::merge_slashes;
 use crate::apache::{
-    Config, actions, alias, content, core, env, mime, negotiation, remoteip, rewrite, setenvif, speling, userdir,
-    vhost, vhost_alias,
+    Config, actions, alias, content, core, env, mime, negotiation, proxy, remoteip, rewrite, setenvif, speling,
+    userdir, vhost, vhost_alias,
 };
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
@@ -538,6 +538,7 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "env_module" => env::command(cmd, record!(dir.env)),
         "mime_module" => mime::command(cmd, record!(records.mime), record!(dir.mime)),
         "negotiation_module" => negotiation::command(cmd, record!(dir.negotiation)),
+        "proxy_module" => proxy::command(cmd, record!(records.proxy), record!(dir.proxy)),
         "remoteip_module" => remoteip::command(cmd, record!(records.remoteip)),
         "rewrite_module" => rewrite::command(cmd, record!(records.rewrite), record!(dir.rewrite)),
         "setenvif_module" => setenvif::command(cmd, record!(records.setenvif), record!(dir.setenvif)),

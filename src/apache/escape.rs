@@ -1,4 +1,7 @@
-//! The server's string helpers around URLs: escaping and unescaping (`server/util.c`).
+//! The server's string helpers around URLs: escaping, unescaping, and filling `$1` of a match into a text
+//! (`server/util.c`).
+
+use crate::pattern::Captures;
 
 /// `ap_os_escape_path` with `partial`, which is `ap_escape_uri`: everything outside letters, digits and
 /// `$-_.+!*'(),:;@&=/~` becomes `%xx`.
@@ -71,6 +74,33 @@ pub(crate) fn unescape_url(url: &[u8], keep_slashes: bool) -> (Vec<u8>, Unescape
 fn hex_pair(pair: &[u8]) -> Option<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     Some((digit(pair[0])? * 16 + digit(pair[1])?) as u8)
+}
+
+/// `ap_pregsub` with the groups of a match.
+pub(crate) fn substitute(template: &[u8], subject: &[u8], captures: &Captures) -> Vec<u8> {
+    let group = |number: usize| captures.groups.get(number).cloned().flatten().map_or(&b""[..], |at| &subject[at]);
+    let Ok(text) = fill(template, |number| Ok::<_, std::convert::Infallible>(group(number).to_vec()));
+    text
+}
+
+/// `ap_pregsub`: `$0` to `$9` are filled in, a backslash takes the special meaning off the next byte.
+///
+/// # Errors
+/// That of the first group that has one.
+pub(crate) fn fill<E>(template: &[u8], mut group: impl FnMut(usize) -> Result<Vec<u8>, E>) -> Result<Vec<u8>, E> {
+    let mut result = Vec::with_capacity(template.len());
+    let mut bytes = template.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, bytes.peek()) {
+            (b'$', Some(digit @ b'0'..=b'9')) => {
+                result.extend_from_slice(&group(usize::from(digit - b'0'))?);
+                bytes.next();
+            }
+            (b'\\', Some(_)) => result.extend(bytes.next()),
+            _ => result.push(byte),
+        }
+    }
+    Ok(result)
 }
 
 /// `ap_is_url`: letters, digits, `+`, `-` and `.` up to a colon.

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use crate::apache::load::Modules;
 use crate::apache::{
-    access, actions, alias, content, core, env, expr, mime, negotiation, remoteip, rewrite, setenvif, speling, userdir,
-    vhost, vhost_alias,
+    access, actions, alias, content, core, env, expr, mime, negotiation, proxy, remoteip, rewrite, setenvif, speling,
+    userdir, vhost, vhost_alias,
 };
 use crate::pattern::Pattern;
 use crate::source::{Origin, Setting};
@@ -340,6 +340,8 @@ records! {
         mime: mime::DirRecord, merge;
         /// mod_negotiation.
         negotiation: negotiation::DirRecord, merge;
+        /// mod_proxy.
+        proxy: proxy::DirRecord, merge;
         /// mod_rewrite.
         rewrite: rewrite::DirRecord, merge;
         /// mod_setenvif.
@@ -354,6 +356,8 @@ records! {
         alias: alias::ServerRecord, merge;
         /// mod_mime.
         mime: mime::ServerRecord, merge;
+        /// mod_proxy.
+        proxy: proxy::ServerRecord, merge;
         /// mod_remoteip.
         remoteip: remoteip::ServerRecord, merge;
         /// mod_rewrite.

@@ -10,7 +10,7 @@ use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
 use crate::apache::model::{M_INVALID, PerDir, ServerConf};
 use crate::apache::table::Table;
 use crate::apache::variables::RequestScope;
-use crate::apache::{Config, access, remoteip, rewrite, setenvif};
+use crate::apache::{Config, access, proxy, remoteip, rewrite, setenvif};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs::{Disk, FileKind, Stat};
 use crate::outcome::{Decision, Outcome};
@@ -401,16 +401,25 @@ pub(crate) fn after_headers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// ap_run_post_read_request.
 fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
-    run_all(&[remoteip::post_read_request, setenvif::post_read_request, access::ssl::post_read_request], r, cx)
+    run_all(
+        &[proxy::detect, remoteip::post_read_request, setenvif::post_read_request, access::ssl::post_read_request],
+        r,
+        cx,
+    )
 }
 
 /// ap_process_request_internal: the hooks in order. The last location walk has the last word over directories.
 pub(crate) fn process_request_internal<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    proceed!(normalize::normalize_path(r, cx));
+    // The URL of a forward request stays as it came.
+    if !r.proxyreq {
+        proceed!(normalize::normalize_path(r, cx));
+    }
     if !r.is_file_subrequest {
         proceed!(pre_translate_name(r, cx));
     }
-    proceed!(normalize::unescape_path(r, cx));
+    if !r.proxyreq {
+        proceed!(normalize::unescape_path(r, cx));
+    }
     if r.first_path.is_none() {
         r.first_path = Some(r.uri.clone());
     }

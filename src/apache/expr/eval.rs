@@ -9,7 +9,7 @@ use md5::Digest;
 
 use super::lex::Compare;
 use super::{Failure, Function, Node, Probe, Scope, StringMatch, Unary, Word};
-use crate::apache::escape::{Unescaped, atoi, escape_uri, unescape_url};
+use crate::apache::escape::{Unescaped, atoi, escape_uri, fill, unescape_url};
 use crate::apache::fnmatch::{Flags, fnmatch};
 use crate::fact::{Fact, Question, Subject};
 use crate::pattern::Captures;
@@ -37,24 +37,13 @@ impl Backrefs {
         Backrefs::Groups(captures.groups.iter().map(text).collect())
     }
 
-    /// `ap_pregsub` with these groups: `$0` to `$9` are filled in, a backslash takes the special meaning off the next byte.
+    /// `ap_pregsub` with these groups.
     pub fn fill(&self, template: &[u8]) -> Fact<Vec<u8>> {
-        let mut result = Vec::with_capacity(template.len());
-        let mut bytes = template.iter().copied().peekable();
-        while let Some(byte) = bytes.next() {
-            match (byte, bytes.peek()) {
-                (b'$', Some(digit @ b'0'..=b'9')) => {
-                    match self.group(usize::from(digit - b'0')) {
-                        Fact::Known(group) => result.extend_from_slice(&group),
-                        unknown => return unknown,
-                    }
-                    bytes.next();
-                }
-                (b'\\', Some(_)) => result.extend(bytes.next()),
-                _ => result.push(byte),
-            }
-        }
-        Fact::Known(result)
+        let filled = fill(template, |number| match self.group(number) {
+            Fact::Known(text) => Ok(text),
+            Fact::Unknown(question) => Err(question),
+        });
+        filled.map_or_else(Fact::Unknown, Fact::Known)
     }
 
     /// The text of a group.

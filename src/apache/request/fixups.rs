@@ -4,7 +4,7 @@ use crate::apache::content::dir;
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
-use crate::apache::{alias, env, mime, negotiation, rewrite, speling};
+use crate::apache::{alias, env, mime, negotiation, proxy, rewrite, speling};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::source::Setting;
@@ -13,8 +13,15 @@ use crate::source::Setting;
 const TYPE_CHECKER: [Hook; 2] = [negotiation::find_ct, mime::find_ct];
 
 /// mod_dir has the last word, so that an index is looked for only where nothing else took the request.
-const FIXUPS: [Hook; 6] =
-    [rewrite::hook_fixup, alias::fixups, env::fixups, rewrite::hook_mimetype, speling::fixups, dir::fixups];
+const FIXUPS: [Hook; 7] = [
+    rewrite::hook_fixup,
+    proxy::fixups,
+    alias::fixups,
+    env::fixups,
+    rewrite::hook_mimetype,
+    speling::fixups,
+    dir::fixups,
+];
 
 /// ap_run_type_checker, then the core's overrides, which run first among the fixups (core_override_type).
 pub(crate) fn type_checker<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {

@@ -4,7 +4,7 @@ use crate::apache::content::{asis, autoindex, cgi, default_handler};
 use crate::apache::model::{M_GET, M_POST};
 use crate::apache::request::subrequest::internal_redirect;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, handler_is, run_first};
-use crate::apache::{actions, negotiation};
+use crate::apache::{actions, negotiation, proxy};
 use crate::cause;
 use crate::fact::Subject;
 use crate::outcome::Decision;
@@ -12,7 +12,8 @@ use crate::source::Setting;
 use crate::trace::apache::Event;
 
 /// The handlers in order; each looks at `r.handler` first. The default handler takes what is left.
-const HANDLERS: [Hook; 9] = [
+const HANDLERS: [Hook; 10] = [
+    proxy::handler,
     redirect_handler,
     status_handlers,
     cgi::handler,

@@ -2,6 +2,7 @@
 //! directories, then the files.
 
 use crate::apache::model::{M_OPTIONS, M_TRACE};
+use crate::apache::proxy;
 use crate::apache::request::directory_walk::directory_walk;
 use crate::apache::request::file_walk::file_walk;
 use crate::apache::request::{Cx, Handled, RequestRec, proceed};
@@ -10,6 +11,10 @@ use crate::outcome::Decision;
 
 /// ap_run_map_to_storage.
 pub(crate) fn map_to_storage<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    // What goes to another server is answered there, TRACE too.
+    if proxy::is_mapped(r) {
+        return proxy::walk(r, cx);
+    }
     if r.method_number == M_TRACE {
         return trace(r);
     }

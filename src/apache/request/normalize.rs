@@ -150,6 +150,11 @@ pub(crate) fn canonical_path(path: &[u8]) -> Option<Vec<u8>> {
     Some(normalized(path, Rules { merge: true, relative: false, decode: false }).0)
 }
 
+/// Whether `..` in a relative path leads above where it starts (APR_FILEPATH_SECUREROOT refuses it).
+pub(crate) fn leads_above_root(path: &[u8]) -> bool {
+    !normalized(&[b"/", path].concat(), Rules { merge: true, relative: false, decode: false }).1
+}
+
 /// APR_PATH_MAX: the longest path, its final NUL included.
 pub(crate) const PATH_MAX: usize = 4096;
 

@@ -4,16 +4,17 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::apache::request::normalize::{PATH_MAX, canonical_path};
+use crate::apache::request::normalize::{PATH_MAX, canonical_path, leads_above_root};
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, run_first};
-use crate::apache::{alias, rewrite, userdir, vhost_alias};
+use crate::apache::{alias, proxy, rewrite, userdir, vhost_alias};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::trace::apache::Event;
 
 /// The hooks in order: mod_rewrite before mod_proxy before mod_alias, the core last.
-const TRANSLATE_NAME: [Hook; 5] = [
+const TRANSLATE_NAME: [Hook; 6] = [
     rewrite::hook_uri2file,
+    proxy::translate_name,
     alias::translate_name,
     userdir::translate_name,
     vhost_alias::translate_name,
@@ -59,7 +60,7 @@ pub(crate) fn core_translate<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
     whole.extend_from_slice(rest);
     r.mapped_by = origin;
     match canonical_path(&whole) {
-        Some(filename) if whole.len() < PATH_MAX => {
+        Some(filename) if whole.len() < PATH_MAX && !leads_above_root(rest) => {
             cx.note("translate_name", origin, || Event::Mapped { file: filename.clone() });
             r.filename = Some(filename);
             Handled::Ok
