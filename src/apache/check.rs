@@ -7,9 +7,11 @@
 //! The same pass over an `.htaccess` finds what turns every request into a 500.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 
 use super::directives::{NONFATAL_OVERRIDE, NONFATAL_UNKNOWN, Row};
 use super::load::{self, Htaccess, Known, Loaded, Node, Override, SERVER_LEVEL};
+use super::model::Methods;
 use super::{arity, directives, expr};
 use crate::fs::Filesystem;
 use crate::problem::{Problem, ProblemKind, Severity, first_refusal};
@@ -30,7 +32,8 @@ mod values;
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
     let mut loaded = load::read(options, fs);
     if !loaded.stopped {
-        let mut checker = Checker::new(&loaded.known, None);
+        let methods = RefCell::new(Methods::new());
+        let mut checker = Checker::new(&loaded.known, None, &methods);
         checker.walk(&mut loaded.nodes, &Place::top(SERVER_LEVEL, false));
         let mut negative = Vec::new();
         access::only_negative(&loaded.nodes, &mut negative);
@@ -43,6 +46,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
             }
         }
         let problems = checker.problems;
+        loaded.known.methods = methods.into_inner();
         // A problem without a place (no MPM, two MPMs) is found after both passes.
         let late =
             loaded.problems.iter().position(|problem| problem.reported.is_none()).unwrap_or(loaded.problems.len());
@@ -62,7 +66,8 @@ pub fn htaccess(
 ) -> Htaccess {
     let mut htaccess = load::read_htaccess(known, fs, sources, file, via, allowed);
     if first_refusal(&htaccess.problems).is_none() {
-        let mut checker = Checker::new(known, Some(allowed));
+        let methods = RefCell::new(known.methods.clone());
+        let mut checker = Checker::new(known, Some(allowed), &methods);
         checker.walk(&mut htaccess.nodes, &Place::top(allowed.mask, true));
         htaccess.problems.append(&mut checker.problems);
     }
@@ -107,6 +112,7 @@ struct Line<'a> {
     place: &'a Place<'a>,
     known: &'a Known,
     allowed: Option<&'a Override>,
+    methods: &'a RefCell<Methods>,
 }
 
 impl Line<'_> {
@@ -159,22 +165,16 @@ struct Checker<'a> {
     known: &'a Known,
     /// What may stand in the `.htaccess` that is checked; `None`: the main configuration.
     allowed: Option<&'a Override>,
-    /// Methods that a `<Limit>` of the main configuration named into existence.
-    methods: sections::Methods,
+    /// The methods known so far.
+    methods: &'a RefCell<Methods>,
     /// What the configuration defined so far, to find what it defines twice or not at all.
     defined: Defined,
     problems: Vec<Problem>,
 }
 
 impl<'a> Checker<'a> {
-    fn new(known: &'a Known, allowed: Option<&'a Override>) -> Self {
-        Checker {
-            known,
-            allowed,
-            methods: sections::Methods::default(),
-            defined: Defined::default(),
-            problems: Vec::new(),
-        }
+    fn new(known: &'a Known, allowed: Option<&'a Override>, methods: &'a RefCell<Methods>) -> Self {
+        Checker { known, allowed, methods, defined: Defined::default(), problems: Vec::new() }
     }
 
     /// Checks the directives of one level; those that a `Nonfatal` override skips are taken out.
@@ -216,7 +216,8 @@ impl<'a> Checker<'a> {
             let refused = match arity::take(row, &node.args) {
                 Err(message) => Some((ProblemKind::Arity, message)),
                 Ok(words) => {
-                    let line = Line { node, row, words: &words, place, known, allowed: self.allowed };
+                    let line =
+                        Line { node, row, words: &words, place, known, allowed: self.allowed, methods: self.methods };
                     values::check(&line, &mut self.defined).err().map(|message| (ProblemKind::Value, message))
                 }
             };
@@ -236,8 +237,9 @@ impl<'a> Checker<'a> {
         let Some(row) = self.known.modules.rows(node.written.as_bytes()).next() else { return };
         let mut children = std::mem::take(&mut node.children);
         let words: Vec<Cow<[u8]>> = node.words.iter().map(|word| Cow::Borrowed(&**word)).collect();
-        let line = Line { node, row, words: &words, place, known: self.known, allowed: self.allowed };
-        let result = match sections::open(&line, &mut self.methods) {
+        let line =
+            Line { node, row, words: &words, place, known: self.known, allowed: self.allowed, methods: self.methods };
+        let result = match sections::open(&line) {
             Ok(inner) => {
                 let before = self.problems.len();
                 self.walk(&mut children, &inner);

@@ -102,6 +102,8 @@ pub struct Known {
     pub server_root: PathBuf,
     /// The server's version, as `<IfVersion>` sees it.
     pub version: [u32; 3],
+    /// The methods that the main configuration registered; filled by the check.
+    pub(crate) methods: super::model::Methods,
     macros: macros::Macros,
 }
 
@@ -163,6 +165,7 @@ pub fn read(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
         variables,
         server_root,
         version: version(options.version.as_deref()),
+        methods: super::model::Methods::new(),
         macros: macros::Macros::default(),
     };
     let mut reader = Reader::new(known, fs, &sources, None);

@@ -1,7 +1,7 @@
 //! Access control: `Require` and its containers, provider aliases, `Order`, `Allow` and `Deny`.
 
 use super::super::load::Node;
-use super::sections::is_known_method;
+use super::core::method;
 use super::{Defined, Line};
 use crate::apache::access::address::{Network, NotAnAddress};
 use crate::apache::{expr, lex};
@@ -67,10 +67,7 @@ fn provider(line: &Line, name: &[u8], rest: &[u8], defined: &Defined) -> Result<
         b"all" if !rest.eq_ignore_ascii_case(b"granted") && !rest.eq_ignore_ascii_case(b"denied") => {
             Err("argument for 'Require all' must be 'granted' or 'denied'".into())
         }
-        b"method" => match words().find(|word| !is_known_method(word)) {
-            Some(word) => Err(format!("invalid Method '{}'", String::from_utf8_lossy(&word))),
-            None => Ok(()),
-        },
+        b"method" => words().try_for_each(|word| method(line, &word)),
         b"ip" => {
             if words().next().is_none() {
                 return Err("'require ip' requires an argument".into());

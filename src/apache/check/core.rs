@@ -1,8 +1,9 @@
 //! The values of the core's own directives.
 
 use super::super::load::OPTION_NAMES;
+use super::Line;
 use super::values::{atoi, is_one_of};
-use super::{Line, sections};
+use crate::apache::model::M_INVALID;
 use crate::apache::{expr, fnmatch, lex};
 
 /// The statuses that `ErrorDocument` knows (`ap_index_of_response`).
@@ -25,6 +26,12 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         "loglevel" => line.words.iter().try_for_each(|word| log_level(word)),
         "errorlogformat" => error_log_format(line),
         "fileetag" => file_etag(line),
+        "registerhttpmethod" => {
+            line.words.iter().for_each(|word| {
+                line.methods.borrow_mut().register(word);
+            });
+            Ok(())
+        }
         "error" => Err(String::from_utf8_lossy(&line.node.args).into_owned()),
         "cgivar"
             if !line.word(1).eq_ignore_ascii_case(b"current-uri")
@@ -268,9 +275,9 @@ fn handler(line: &Line, name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether `word` is a method that the server knows without being told.
-pub(super) fn method(word: &[u8]) -> Result<(), String> {
-    if sections::is_known_method(word) {
+/// Whether `word` is a method that has a number.
+pub(super) fn method(line: &Line, word: &[u8]) -> Result<(), String> {
+    if line.methods.borrow().number(word) != M_INVALID {
         Ok(())
     } else {
         Err(format!("invalid Method '{}'", String::from_utf8_lossy(word)))

@@ -12,6 +12,9 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
     let raw = &line.node.args;
     Some(match name {
         "alias" | "aliasmatch" | "scriptalias" | "scriptaliasmatch" => {
+            if let refused @ Err(_) = line.not_limited() {
+                return Some(refused);
+            }
             let path = line.place.path.then_some(&b"/"[..]);
             alias::parse_alias(line.row.name, &words, path, place(line), line.expressions()).map(drop)
         }
@@ -28,6 +31,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
             setenvif::parse(line.row.name, raw, line.expressions()).map(drop)
         }
         // One call a word, each on top of those before it.
+        "multiviewsmatch" if line.not_limited().is_err() => line.not_limited(),
         "multiviewsmatch" => words
             .iter()
             .try_fold(MultiviewsMatch::default(), |earlier, word| {

@@ -257,7 +257,7 @@ fn allow_methods(line: &Line) -> Result<(), String> {
     if line.word(0).eq_ignore_ascii_case(b"reset") {
         return require(line.words.len() == 1, "AllowMethods: 'reset' keyword cannot be used with methods");
     }
-    line.words.iter().try_for_each(|word| method(word))
+    line.words.iter().try_for_each(|word| method(line, word))
 }
 
 fn cache_enable(line: &Line) -> Result<(), String> {

@@ -4,70 +4,11 @@ use super::super::directives::{ACCESS_CONF, OR_ALL, OR_AUTHCFG, PROXY_CONF};
 use super::super::load::Node;
 use super::{Defined, Line, Place, access};
 use crate::apache::expr;
+use crate::apache::model::{M_INVALID, M_TRACE};
 use crate::pattern::{Options, Pattern};
 
-/// The methods that the server knows by number from the start, in that order (`ap_method_registry_init`).
-const METHODS: [&str; 26] = [
-    "GET",
-    "PUT",
-    "POST",
-    "DELETE",
-    "CONNECT",
-    "OPTIONS",
-    "TRACE",
-    "PATCH",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-    "VERSION-CONTROL",
-    "CHECKOUT",
-    "UNCHECKOUT",
-    "CHECKIN",
-    "UPDATE",
-    "LABEL",
-    "REPORT",
-    "MKWORKSPACE",
-    "MKACTIVITY",
-    "BASELINE-CONTROL",
-    "MERGE",
-];
-
-/// The number of TRACE.
-const TRACE: usize = 6;
-
-/// Methods beyond the known ones, named by a `<Limit>` or by `RegisterHttpMethod`.
-#[derive(Default)]
-pub(super) struct Methods {
-    registered: Vec<Vec<u8>>,
-}
-
-impl Methods {
-    /// The number of a method; case matters.
-    fn number(&self, name: &[u8]) -> Option<usize> {
-        if name == b"HEAD" {
-            return Some(0);
-        }
-        let known = METHODS.iter().position(|method| method.as_bytes() == name);
-        known.or_else(|| Some(METHODS.len() + 1 + self.registered.iter().position(|method| method == name)?))
-    }
-
-    fn register(&mut self, name: &[u8]) -> usize {
-        self.registered.push(name.to_vec());
-        METHODS.len() + self.registered.len()
-    }
-}
-
-/// Whether this is a method that the server knows without being told.
-pub(super) fn is_known_method(name: &[u8]) -> bool {
-    Methods::default().number(name).is_some()
-}
-
 /// Checks the arguments of a section and gives the place that its directives stand in.
-pub(super) fn open<'a>(line: &'a Line<'a>, methods: &mut Methods) -> Result<Place<'a>, String> {
+pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
     let place = line.place;
     let mut inner = Place { section: Some(line.row.name), outer: Some(place), ..*place };
     match line.node.name.as_str() {
@@ -108,7 +49,7 @@ pub(super) fn open<'a>(line: &'a Line<'a>, methods: &mut Methods) -> Result<Plac
         }
         "limit" | "limitexcept" => {
             argument(line)?;
-            inner.methods = limit(line, methods)?;
+            inner.methods = limit(line)?;
         }
         "requireall" | "requireany" | "requirenone" => {
             closing(line)?;
@@ -181,23 +122,23 @@ fn condition(line: &Line) -> Result<(), String> {
 }
 
 /// The methods that a `<Limit>` or `<LimitExcept>` leaves (`ap_limit_section`).
-fn limit(line: &Line, methods: &mut Methods) -> Result<u64, String> {
+fn limit(line: &Line) -> Result<u64, String> {
     let except = line.node.name == "limitexcept";
     let mut limited: u64 = 0;
     for word in line.words {
-        let number = match methods.number(word) {
-            Some(TRACE) if !except => return Err("TRACE cannot be controlled by <Limit>, see TraceEnable".into()),
-            Some(number) => number,
-            None if line.allowed.is_some() => {
+        let number = match line.methods.borrow().number(word) {
+            M_TRACE if !except => return Err("TRACE cannot be controlled by <Limit>, see TraceEnable".into()),
+            M_INVALID if line.allowed.is_some() => {
                 let word = String::from_utf8_lossy(word);
                 return Err(format!(
                     "could not register method '{word}' for {} from .htaccess configuration",
                     line.row.name
                 ));
             }
-            None => methods.register(word),
+            number => number,
         };
-        limited |= 1_u64.checked_shl(u32::try_from(number).unwrap_or(u32::MAX)).unwrap_or(0);
+        let number = if number == M_INVALID { line.methods.borrow_mut().register(word) } else { number };
+        limited |= 1_u64.checked_shl(number.into()).unwrap_or(0);
     }
     let limited = if except { !limited } else { limited };
     let old = line.place.methods;
