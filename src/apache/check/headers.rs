@@ -126,15 +126,24 @@ pub(super) fn expires(line: &Line) -> Result<(), String> {
     if matches!(code.first(), Some(b'A' | b'M')) {
         return Ok(());
     }
-    let bad = |what: &str, word: &[u8]| Err(format!("bad expires code, {what} '{}'", String::from_utf8_lossy(word)));
-    let begins = |word: &[u8], starts: &[&[u8]]| {
-        starts.iter().any(|start| word.get(..start.len()).is_some_and(|word| word.eq_ignore_ascii_case(start)))
-    };
     let mut rest = code;
     let base = lex::getword_conf(&mut rest);
     if !begins(&base, &[b"n", b"a", b"m"]) {
         return bad("unrecognised <base>", &base);
     }
+    periods(rest)
+}
+
+/// `CookieExpires NUMBER` or `CookieExpires "[plus] NUMBER UNIT …"` (`set_cookie_exp`).
+pub(super) fn cookie_expires(line: &Line) -> Result<(), String> {
+    let word = line.word(0);
+    let number = word.first().is_some_and(u8::is_ascii_digit) && word.last().is_some_and(u8::is_ascii_digit);
+    if number { Ok(()) } else { periods(word) }
+}
+
+/// `[plus] {NUMBER UNIT}`; only the first letters of a unit count.
+fn periods(text: &[u8]) -> Result<(), String> {
+    let mut rest = text;
     let mut word = lex::getword_conf(&mut rest);
     if begins(&word, &[b"p"]) {
         word = lex::getword_conf(&mut rest);
@@ -153,4 +162,12 @@ pub(super) fn expires(line: &Line) -> Result<(), String> {
         word = lex::getword_conf(&mut rest);
     }
     Ok(())
+}
+
+fn bad(what: &str, word: &[u8]) -> Result<(), String> {
+    Err(format!("bad expires code, {what} '{}'", String::from_utf8_lossy(word)))
+}
+
+fn begins(word: &[u8], starts: &[&[u8]]) -> bool {
+    starts.iter().any(|start| word.get(..start.len()).is_some_and(|word| word.eq_ignore_ascii_case(start)))
 }

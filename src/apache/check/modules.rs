@@ -31,15 +31,6 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         "directoryindexredirect" => directory_index_redirect(line),
         "indexoptions" => super::autoindex::index_options(line),
         "indexorderdefault" => super::autoindex::order(line),
-        "multiviewsmatch" => {
-            line.not_limited().and_then(|()| line.not_within(&["location", "locationmatch"])).and_then(|()| {
-                all(
-                    line,
-                    |word| is_one_of(word, &["any", "negotiatedonly", "filters", "handlers"]),
-                    "unrecognized option",
-                )
-            })
-        }
         "proxyremote" | "proxyremotematch" => require(
             memchr::memmem::find(line.word(1), b"://").is_some(),
             &format!("{}: bad syntax for a remote proxy server", line.row.name),

@@ -91,7 +91,6 @@ const TABLE: &[(&str, Value)] = &[
     ("fancyindexing", Gone),
     ("flushmaxpipelined", Digits(-1, INT)),
     ("flushmaxthreshold", Digits(0, u32::MAX as i64)),
-    ("forcelanguagepriority", Words(&["none", "prefer", "fallback"])),
     ("h2copyfiles", Word(&["on", "off"])),
     ("h2direct", Word(&["on", "off"])),
     ("h2earlyhints", Word(&["on", "off"])),
@@ -257,6 +256,7 @@ pub(super) fn check(line: &Line, defined: &mut Defined) -> Result<(), String> {
         "authbasicprovider" | "authdigestprovider" | "authformprovider" => access::authn_providers(line, defined),
         "header" | "requestheader" => headers::header(line),
         "expiresbytype" | "expiresdefault" => headers::expires(line),
+        "cookieexpires" => headers::cookie_expires(line),
         name => mapping::check(line, name)
             .or_else(|| core::check(line, name))
             .or_else(|| modules::check(line, name, defined))
