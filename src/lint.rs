@@ -18,7 +18,7 @@ use crate::outcome::Certainty;
 use crate::problem::{Problem, ProblemKind, Severity};
 use crate::rules::{self, Needs, Rule};
 use crate::server::Server;
-use crate::source::SourceMap;
+use crate::source::{Origin, SourceMap};
 use crate::world::World;
 use settings::{Loaded, RuleOptions};
 use subject::{Findings, Subject};
@@ -103,7 +103,7 @@ fn problems(target: &Target, server: &Server) -> Vec<Finding> {
     let sources = server.sources();
     let mut findings = Vec::new();
     for problem in server.problems() {
-        let Some(rule) = rule_of(problem) else { continue };
+        let Some(rule) = rule_of(problem, sources) else { continue };
         // In a fragment, another file may define the name.
         if target.fragment() && problem.kind == ProblemKind::Reference {
             continue;
@@ -129,7 +129,16 @@ fn problems(target: &Target, server: &Server) -> Vec<Finding> {
     findings
 }
 
-fn rule_of(problem: &Problem) -> Option<&'static Rule> {
+/// The rule whose finding a problem is. Two warnings of nginx have rules of their own that know more.
+fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
+    let covered = ["conflicting server name ", "low address bits of "];
+    if problem.severity == Severity::Warning && covered.iter().any(|start| problem.message.starts_with(start)) {
+        return None;
+    }
+    let address = |origin: Origin| rules::invalid_network::takes_addresses(sources.text(origin.span));
+    if problem.kind == ProblemKind::Value && problem.origin.is_some_and(address) {
+        return rules::find("invalid-network");
+    }
     rules::find(problem.kind.id())
 }
 

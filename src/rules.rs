@@ -57,18 +57,30 @@ mod alias_traversal;
 mod allow_without_deny;
 mod client_address_spoofable;
 mod config_not_understood;
+mod default_server_implicit;
 mod directive_wrong_context;
+mod directory_without_index;
 mod include_missing;
+mod internal_redirect_denied;
 mod invalid_argument;
+pub(crate) mod invalid_network;
+mod ip_rule_never_matches;
 mod ipv6_clients_not_covered;
+mod listing_enabled;
 mod methods_left_open;
+mod network_has_host_bits;
+mod password_file_reachable;
+mod path_not_readable;
 mod protected_files_reachable_elsewhere;
 mod return_bypasses_acl;
 mod sample;
 mod satisfy_any_opens;
+mod sensitive_file_served;
+mod server_name_conflict;
 mod spots;
 mod status_page_open;
 mod suppression_unused;
+mod symlink_refused;
 mod syntax_error;
 mod undefined_reference;
 mod unknown_directive;
@@ -89,6 +101,18 @@ pub const ALL: &[&Rule] = &[
     &ipv6_clients_not_covered::RULE,
     &methods_left_open::RULE,
     &status_page_open::RULE,
+    &ip_rule_never_matches::RULE,
+    &sensitive_file_served::RULE,
+    &password_file_reachable::RULE,
+    &directory_without_index::RULE,
+    &path_not_readable::RULE,
+    &symlink_refused::RULE,
+    &listing_enabled::RULE,
+    &server_name_conflict::RULE,
+    &default_server_implicit::RULE,
+    &invalid_network::RULE,
+    &network_has_host_bits::RULE,
+    &internal_redirect_denied::RULE,
     &syntax_error::RULE,
     &unknown_directive::RULE,
     &directive_wrong_context::RULE,

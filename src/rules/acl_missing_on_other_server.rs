@@ -70,13 +70,13 @@ const PAGE: &str = r#"# acl-missing-on-other-server
 Two servers (names, ports or addresses) serve the same directory; one restricts clients, the other lets them in. The plain-HTTP twin
 of an HTTPS server is the usual case.
 
-## Flagged (nginx, http)
+## Flagged (nginx, http; also default-server-implicit)
 ```nginx
 server { listen 8080; server_name a.test; root /srv/www; location /p/ { deny all; } }
 server { listen 8081; root /srv/www; }
 ```
 
-## Fixed (nginx, http)
+## Fixed (nginx, http; also default-server-implicit)
 ```nginx
 server { listen 8080; listen 8081; server_name a.test; root /srv/www; location /p/ { deny all; } }
 ```

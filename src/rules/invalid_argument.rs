@@ -26,7 +26,7 @@ file is reported, not only the first.
 autoindex yes;
 ```
 
-## Fixed (nginx, location)
+## Fixed (nginx, location; also listing-enabled)
 ```nginx
 autoindex on;
 ```

@@ -1,0 +1,82 @@
+//! `ip-rule-never-matches`: a rule for clients that no listener takes.
+
+use super::spots;
+use super::{BOTH, Needs, Rule};
+use crate::finding::{Category, Level};
+use crate::lint::subject::{Findings, Subject};
+use crate::nginx::listen::Socket;
+
+pub(super) const RULE: Rule = Rule {
+    id: "ip-rule-never-matches",
+    title: "an address rule names clients that cannot arrive here",
+    level: Level::Warning,
+    category: Category::Access,
+    servers: BOTH,
+    needs: Needs::Config,
+    default: true,
+    core: true,
+    page: PAGE,
+    check: Some(check),
+};
+
+fn check(subject: &Subject, found: &mut Findings) {
+    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let mut reported = Vec::new();
+    for spot in spots::spots(http) {
+        // A header can bring any address.
+        if !spot.conf.realip.from.is_empty() || spot.server.listens.iter().any(|listen| listen.proxy_protocol) {
+            continue;
+        }
+        let takes = |v6: bool| {
+            spot.server.listens.iter().any(|listen| match &listen.socket {
+                Socket::Ip(socket) => socket.is_ipv6() == v6 || (!v6 && !listen.ipv6only),
+                Socket::Name(..) => true,
+                Socket::Unix(_) => false,
+            })
+        };
+        let unix = spot.server.listens.iter().any(|listen| matches!(listen.socket, Socket::Unix(_)));
+        for (origin, deny, nets) in spots::rules(&spot.conf.access) {
+            // A rule of an outer block can be meant for another server, and a needless `deny` shuts nobody out.
+            let here = subject.sources().text(origin.span);
+            if !spot.has_own_access(http)
+                || deny
+                || reported.contains(&origin)
+                || here.windows(4).any(|word| word == b" all")
+            {
+                continue;
+            }
+            let wanted = match nets.first() {
+                None if !unix => "a unix socket",
+                Some(ipnet::IpNet::V4(_)) if !takes(false) => "IPv4",
+                Some(ipnet::IpNet::V6(_)) if !takes(true) => "IPv6",
+                _ => continue,
+            };
+            reported.push(origin);
+            let text = crate::sentence::ticked(here);
+            let message = format!("{text} lets nobody in: this server has no listener for {wanted}");
+            let listen = spot.server.listens.iter().find_map(|listen| listen.origin);
+            let related: Vec<_> =
+                listen.map(|origin| found.related(origin, "clients arrive here")).into_iter().collect();
+            found.at(origin, message).related = related;
+        }
+    }
+}
+
+const PAGE: &str = r#"# ip-rule-never-matches
+
+An `allow` for a family of addresses that the server has no listener for: whoever is meant gets 403, or cannot connect at all.
+
+## Flagged (nginx, http)
+```nginx
+server { listen 127.0.0.1:8080; location /p/ { allow 2001:db8::/32; deny all; } }
+```
+
+## Fixed (nginx, http)
+```nginx
+server { listen 127.0.0.1:8080; location /p/ { allow 127.0.0.1; deny all; } }
+```
+
+## Why
+The access module compares the address of the connection (or the one that realip put in its place). `listen 80` is IPv4 only; IPv6 needs
+`listen [::]:80`.
+"#;

@@ -1,0 +1,87 @@
+//! `password-file-reachable`: a password file in the tree that is served.
+
+use super::spots::{self, ask_for};
+use super::{BOTH, Needs, Rule};
+use crate::finding::{Category, Level};
+use crate::lint::subject::{Findings, Subject};
+use crate::outcome::Outcome;
+use std::os::unix::ffi::OsStrExt;
+
+pub(super) const RULE: Rule = Rule {
+    id: "password-file-reachable",
+    title: "a credential file can be downloaded",
+    level: Level::Error,
+    category: Category::Security,
+    servers: BOTH,
+    needs: Needs::Tree,
+    default: true,
+    core: true,
+    page: PAGE,
+    check: Some(check),
+};
+
+fn check(subject: &Subject, found: &mut Findings) {
+    let (Some(config), Some(http)) = (subject.nginx(), subject.nginx().and_then(|config| config.http.as_ref())) else {
+        return;
+    };
+    let all = spots::spots(http);
+    let mut reported = Vec::new();
+    for named in &all {
+        let file = &named.conf.auth.user_file;
+        let Some(text) = file.value.as_ref().and_then(|file| file.as_literal()) else { continue };
+        let Some(origin) = file.origin.filter(|origin| !reported.contains(origin)) else { continue };
+        let path = if text.starts_with(b"/") { text.to_vec() } else { [&config.conf_prefix, &b"/"[..], text].concat() };
+        let hit = http.servers.iter().find_map(|server| {
+            let root = server
+                .conf
+                .core
+                .mapping
+                .value
+                .path
+                .as_literal()
+                .filter(|_| server.conf.core.mapping.value.alias.is_none())?;
+            let url = std::str::from_utf8(path.strip_prefix(root)?).ok().filter(|url| url.starts_with('/'))?;
+            let asked = ask_for(subject, server, "GET", url, spots::stranger(), &[], "403 or 404")?;
+            let same = asked.run.seen.file.as_ref().is_some_and(|file| file.as_os_str().as_bytes() == path);
+            (asked.run.outcome == Outcome::Response(200) && same).then(|| (url.to_owned(), asked))
+        });
+        if let Some((url, asked)) = hit {
+            reported.push(origin);
+            let message = format!("any client can fetch the password file at `{url}`");
+            found
+                .at(origin, message)
+                .proven_by(asked.witness, asked.certainty)
+                .advise("keep it outside every served tree");
+        }
+    }
+}
+
+const PAGE: &str = r#"# password-file-reachable
+
+The file of `auth_basic_user_file` lies under a root, and a stranger gets 200 for it: the hashes can be cracked at leisure.
+
+## Flagged (nginx, server; also sensitive-file-served)
+```tree
+/srv/www/.htpasswd: alice:$apr1$x$y
+```
+```nginx
+root /srv/www;
+auth_basic "x";
+auth_basic_user_file /srv/www/.htpasswd;
+location / { auth_basic off; }
+```
+
+## Fixed (nginx, server)
+```tree
+/etc/nginx/htpasswd: alice:$apr1$x$y
+```
+```nginx
+root /srv/www;
+auth_basic "x";
+auth_basic_user_file /etc/nginx/htpasswd;
+location / { auth_basic off; }
+```
+
+## Why
+nginx does not know that a file is a password file when it serves it, whatever its name begins with.
+"#;
