@@ -15,22 +15,25 @@ use crate::case::{Case, Question};
 /// Trials for every case of the project and, where `WHY403_CASES` names a folder, for every public one.
 pub fn trials() -> Result<Vec<Trial>, String> {
     let mut trials = Vec::new();
-    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"));
-    let mut tops = vec![own];
-    match std::env::var_os("WHY403_CASES") {
-        Some(top) => tops.push(PathBuf::from(top)),
-        None => trials.push(Trial::test("cases::public (WHY403_CASES is not set: not checked)", || Ok(()))),
+    if std::env::var_os("WHY403_CASES").is_none() {
+        trials.push(Trial::test("cases::public (WHY403_CASES is not set: not checked)", || Ok(())));
     }
-    for top in tops {
+    trials.extend(all()?.into_iter().map(|case| Trial::test(format!("cases::{}", case.name), move || run(&case))));
+    Ok(trials)
+}
+
+/// The project's own cases and those that `WHY403_CASES` names.
+pub fn all() -> Result<Vec<Case>, String> {
+    let mut found = Vec::new();
+    let own = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"));
+    for top in std::iter::once(own).chain(std::env::var_os("WHY403_CASES").map(PathBuf::from)) {
         let cases = Case::all(&top)?;
         if cases.is_empty() {
             return Err(format!("no case folder below {}", top.display()));
         }
-        for case in cases {
-            trials.push(Trial::test(format!("cases::{}", case.name), move || run(&case)));
-        }
+        found.extend(cases);
     }
-    Ok(trials)
+    Ok(found)
 }
 
 /// Lays the case out, asks every question, and compares.

@@ -2,9 +2,10 @@
 //!
 //! The seed of a configuration is its number, so a failure repeats anywhere. A disagreement is shrunk until nothing can
 //! be left out and written below `target/generated` as a case folder with the real answer. `WHY403_GENERATE` sets how
-//! many configurations each server gets (200), `WHY403_SEED` where the numbers start.
+//! many configurations each server gets (200), `WHY403_SEED` where the numbers start, `WHY403_SHRINK` how many
+//! disagreements of a trial are shrunk (1), `WHY403_FIXES` how many fixes of a configuration are proven (8).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use crate::case::Case;
 use crate::cases::Program;
 use crate::servers::session::NotStarted;
-use crate::servers::{self, Stage};
+use crate::servers::{self, Stage, fixes};
 
 mod apache;
 mod dice;
@@ -30,7 +31,7 @@ const REQUESTS: usize = 40;
 /// Configurations in one trial.
 const CHUNK: u64 = 25;
 /// Servers started to shrink one disagreement.
-const TRIES: usize = 150;
+const TRIES: usize = 80;
 
 /// A directive, or a block with what it holds.
 #[derive(Clone, Debug)]
@@ -101,6 +102,11 @@ impl Generated {
         Generated { server, configuration, tree, requests }
     }
 
+    /// The same with one of its requests.
+    fn only(&self, index: usize) -> Generated {
+        Generated { requests: vec![self.requests[index].clone()], ..self.clone() }
+    }
+
     /// Writes it as a case folder.
     fn write(&self, folder: &Path) -> std::io::Result<()> {
         if folder.exists() {
@@ -159,7 +165,7 @@ impl Both {
         let alternatives = self.ours["alternatives"].as_array().into_iter().flatten();
         let among = sort == Comparison::Conditional && alternatives.clone().any(|it| said(&it["outcome"]));
         if said(outcome) || among {
-            return sort;
+            return self.compare_log().map_or(sort, Comparison::Different);
         }
         Comparison::Different(format!(
             "{} {} where the server says {} {} (log {}): {} {}",
@@ -174,8 +180,38 @@ impl Both {
     }
 }
 
+impl Both {
+    /// For a certain 403: what is wrong with the log line that we name.
+    fn compare_log(&self) -> Option<String> {
+        if self.real["status"] != 403 || self.ours["outcome"]["certainty"] != "certain" {
+            return None;
+        }
+        let logged: Vec<&str> = self.real["log"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let telling = |line: &&&str| ["error]", "crit]", "alert]"].iter().any(|level| line.contains(level));
+        let said = match self.ours["cause"]["log"].as_str() {
+            // A fragment; what differs from request to request is cut out of it.
+            Some(log) => logged.iter().any(|line| log.split('…').all(|part| line.contains(part))),
+            None => logged.iter().find(telling).is_none(),
+        };
+        (!said).then(|| {
+            format!(
+                "log {} where the server logs {logged:?} ({})",
+                self.ours["cause"]["log"], self.ours["cause"]["code"]
+            )
+        })
+    }
+}
+
+/// A generated case after both were asked; the server still runs.
+struct Asked {
+    stage: Stage,
+    _folder: tempfile::TempDir,
+    case: Case,
+    answers: Vec<Both>,
+}
+
 /// Asks both everything; an error says which of them took the configuration and which did not.
-fn ask_both(generated: &Generated) -> Result<Vec<Both>, String> {
+fn ask_both(generated: &Generated) -> Result<Asked, String> {
     let text = |error: std::io::Error| error.to_string();
     let folder = tempfile::tempdir().map_err(text)?;
     generated.write(folder.path()).map_err(text)?;
@@ -197,7 +233,39 @@ fn ask_both(generated: &Generated) -> Result<Vec<Both>, String> {
         };
         answers.push(Both { real, ours });
     }
-    Ok(answers)
+    Ok(Asked { stage, _folder: folder, case, answers })
+}
+
+impl Asked {
+    /// The first fix of a certain 403, on the server. `None`: it keeps its promise.
+    fn broken_fix(&mut self, index: usize) -> Option<String> {
+        let both = &self.answers[index];
+        self.stage.reset(&self.case).err().or_else(|| {
+            match fixes::prove(&mut self.stage, &self.case, &self.case.questions[index], &both.ours) {
+                Ok(Some(_)) => None,
+                Ok(None) => Some(format!("no fix for {}", both.ours["cause"]["code"])),
+                Err(why) => Some(format!("{}: fix {why}", both.ours["cause"]["code"])),
+            }
+        })
+    }
+
+    /// The certain 403s whose first fixes differ from each other.
+    fn fixes(&self) -> Vec<usize> {
+        let mut seen = BTreeSet::new();
+        let certain =
+            |both: &&(usize, &Both)| both.1.real["status"] == 403 && both.1.ours["outcome"]["certainty"] == "certain";
+        let all = self.answers.iter().enumerate().collect::<Vec<_>>();
+        let fresh = all.iter().filter(certain).filter(|(_, both)| {
+            let fix = &both.ours["fixes"][0];
+            seen.insert(format!("{}{}{}", both.ours["cause"]["code"], fix["edits"], fix["commands"]))
+        });
+        fresh.map(|(index, _)| *index).take(number("WHY403_FIXES", 8) as usize).collect()
+    }
+}
+
+/// A number from the environment.
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Trials of `CHUNK` configurations each, for both servers.
@@ -226,9 +294,9 @@ fn run(server: &'static str, seeds: std::ops::Range<u64>) -> Result<(), Failed> 
     let mut wrong = Vec::new();
     for seed in seeds.clone() {
         let generated = Generated::throw(server, seed);
-        let answers = ask_both(&generated).map_err(|why| format!("seed {seed}: {why}"))?;
+        let mut asked = ask_both(&generated).map_err(|why| format!("seed {seed}: {why}"))?;
         let mut first = None;
-        for (index, both) in answers.iter().enumerate() {
+        for (index, both) in asked.answers.iter().enumerate() {
             *counts.entry("answers").or_default() += 1;
             *counts.entry("403").or_default() += usize::from(both.real["status"] == 403);
             *counts.entry("refused").or_default() += usize::from(both.real["kind"] == "refused");
@@ -242,15 +310,31 @@ fn run(server: &'static str, seeds: std::ops::Range<u64>) -> Result<(), Failed> 
                 }
             };
             *counts.entry(sort).or_default() += 1;
+            if index == 0 && both.real["kind"] == "refused" {
+                let said =
+                    both.real["log"][0].as_str().unwrap_or_default().lines().filter(|line| !line.trim().is_empty());
+                *open.entry(format!("refused: {}", said.collect::<Vec<_>>().join(" "))).or_default() += 1;
+            }
             if matches!(sort, "conditional" | "unknown") {
                 let question = both.ours["assumptions"][0]["question"].as_str().unwrap_or("no question named");
                 *open.entry(question.replace(|digit: char| digit.is_ascii_digit(), "N")).or_default() += 1;
             }
         }
+        for index in asked.fixes() {
+            *counts.entry("fixes tried").or_default() += 1;
+            if let Some(why) = asked.broken_fix(index) {
+                *counts.entry("fixes broken").or_default() += 1;
+                first.get_or_insert((index, why));
+            }
+        }
         if let Some((index, why)) = first {
             let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/generated"))
                 .join(format!("{server}-{seed}"));
-            let small = shrink(&generated, index);
+            let small = if wrong.len() < number("WHY403_SHRINK", 1) as usize {
+                shrink(&generated, index)
+            } else {
+                generated.only(index)
+            };
             keep(&small, &folder)?;
             wrong.push(format!("seed {seed} r{}: {why}\n    {}", index + 1, folder.display()));
         }
@@ -264,7 +348,7 @@ fn run(server: &'static str, seeds: std::ops::Range<u64>) -> Result<(), Failed> 
 
 /// Leaves out whatever can be left out while the same request is still answered differently, in the same sense.
 fn shrink(generated: &Generated, index: usize) -> Generated {
-    let mut small = Generated { requests: vec![generated.requests[index].clone()], ..generated.clone() };
+    let mut small = generated.only(index);
     let Some(outcome) = difference(&small) else { return small };
     let mut tries = 0;
     let mut shrunk = true;
@@ -286,17 +370,18 @@ fn shrink(generated: &Generated, index: usize) -> Generated {
     small
 }
 
-/// What the two say where they differ: kind and status of each.
+/// In what sense the two differ: kind and status of each and the cause, or the fix that breaks its promise.
 fn difference(generated: &Generated) -> Option<String> {
-    let answers = ask_both(generated).ok()?;
-    let both = answers.first()?;
-    let sides = || {
-        format!(
-            "{}{} {}{}",
-            both.real["kind"], both.real["status"], both.ours["outcome"]["kind"], both.ours["outcome"]["status"]
-        )
-    };
-    matches!(both.compare(), Comparison::Different(_)).then(sides)
+    let mut asked = ask_both(generated).ok()?;
+    let both = asked.answers.first()?;
+    let (outcome, code) = (&both.ours["outcome"], &both.ours["cause"]["code"]);
+    let sides =
+        format!("{} {} {} {} {code}", both.real["kind"], both.real["status"], outcome["kind"], outcome["status"]);
+    match both.compare() {
+        Comparison::Different(_) => Some(sides),
+        Comparison::Same if both.real["status"] == 403 => asked.broken_fix(0).map(|_| format!("fix {sides}")),
+        _ => None,
+    }
 }
 
 /// How many things could be left out.
@@ -342,8 +427,8 @@ fn remove(generated: &mut Generated, mut at: usize) {
 /// Writes a shrunk case with the real answer in it.
 fn keep(generated: &Generated, folder: &Path) -> Result<(), Failed> {
     let mut kept = generated.clone();
-    let answers = ask_both(generated)?;
-    for (request, both) in kept.requests.iter_mut().zip(&answers) {
+    let asked = ask_both(generated)?;
+    for (request, both) in kept.requests.iter_mut().zip(&asked.answers) {
         request["expect"] = both.real.clone();
         request["note"] = json!({"we": both.ours["outcome"], "cause": both.ours["cause"]["code"], "assumptions": both.ours["assumptions"]});
     }

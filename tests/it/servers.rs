@@ -9,8 +9,10 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::case::{Case, Question};
+use crate::cases::Program;
 
 mod client;
+pub mod fixes;
 mod record;
 pub mod session;
 mod stubs;
@@ -90,6 +92,13 @@ pub fn trials() -> Result<Vec<Trial>, String> {
         };
         trials.push(trial);
     }
+    if record.is_none() {
+        trials.extend(
+            crate::cases::all()?
+                .into_iter()
+                .map(|case| Trial::test(format!("fixes::{}", case.name), move || prove_fixes(&case))),
+        );
+    }
     Ok(trials)
 }
 
@@ -122,6 +131,15 @@ impl Stage {
     pub fn start(&mut self) -> Result<(), session::NotStarted> {
         let binary = self.real.binary().map_err(session::NotStarted::Broken)?;
         self.session.start(self.real.kind(), &binary, &self.root, &self.config)
+    }
+
+    /// Lays the case out anew, for whoever changed files.
+    pub fn reset(&mut self, case: &Case) -> Result<(), String> {
+        let text = |error: std::io::Error| error.to_string();
+        std::fs::remove_dir_all(&self.root).map_err(text)?;
+        std::fs::create_dir(&self.root).map_err(text)?;
+        std::fs::set_permissions(&self.root, std::fs::Permissions::from_mode(0o755)).map_err(text)?;
+        case.lay_out(&self.root).map_err(text)
     }
 
     /// Asks one question with its overlay in place.
@@ -164,6 +182,26 @@ fn differences(case: &Case, real: Real) -> Result<Vec<String>, Failed> {
         }
     }
     Ok(wrong)
+}
+
+/// For every recorded 403, the first fix is tried on the server that said it.
+fn prove_fixes(case: &Case) -> Result<(), Failed> {
+    let refused = |question: &&Question| {
+        question.expect(Real::of(case).version())["status"] == 403 && question.overlay().is_empty()
+    };
+    let mut failed = Vec::new();
+    for question in case.questions.iter().filter(refused) {
+        let mut stage = Stage::set(case, Real::of(case))?;
+        let mut program = Program::start(case, &stage.root)?;
+        let answer = program.ask(&question.ask(case, &stage.root))?;
+        program.finish()?;
+        match fixes::prove(&mut stage, case, question, &answer) {
+            Ok(Some(_)) => {}
+            Ok(None) => failed.push(format!("{}: no fix", question.id())),
+            Err(why) => failed.push(format!("{}: {why}", question.id())),
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 /// Whether the server answered as recorded. The status beside `upstream` is the stub's.

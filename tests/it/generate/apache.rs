@@ -162,7 +162,7 @@ fn section(dice: &mut Dice, depth: usize) -> Block {
         ),
     };
     let mut inside = settings(dice, place, 22);
-    if depth == 0 && matches!(place, Place::Directory | Place::Location) && dice.percent(15) {
+    if depth == 0 && name == "Directory" && dice.percent(15) {
         inside.push(Block::section("Files", "x.txt", access(dice)));
     }
     if inside.is_empty() {
@@ -280,11 +280,16 @@ fn access(dice: &mut Dice) -> Vec<Block> {
             }
             let name = dice.one(&["RequireAll", "RequireAny"]);
             if name == "RequireAny" {
-                inside.retain(|block| !block.text.starts_with("Require not"));
+                inside
+                    .retain(|block| !block.text.starts_with("Require not") && !block.text.starts_with("<RequireNone"));
             }
             found.push(Block::section(name, "", inside));
         }
-        62..68 => found.push(Block::section("RequireNone", "", [requirement(dice, 1)])),
+        // Alone it would have no effect, and the server says so and stops.
+        62..68 => {
+            let none = Block::section("RequireNone", "", [requirement(dice, 2)]);
+            found.push(Block::section("RequireAll", "", [line("Require all granted"), none]));
+        }
         68..88 => {
             found.push(line(dice.one(&["Order allow,deny", "Order deny,allow", "Order Deny,Allow"])));
             for _ in 0..dice.below(3) {

@@ -182,11 +182,10 @@ impl Running {
         let to_file = fs::File::create(&output).map_err(|error| format!("{}: {error}", output.display()))?;
         let as_well = to_file.try_clone().map_err(|error| error.to_string())?;
         command.process_group(0).stdin(Stdio::null()).stdout(to_file).stderr(as_well);
-        let before = listening();
         let mut child = command.spawn().map_err(|error| format!("{}: {error}", binary.display()))?;
         let deadline = Instant::now() + Duration::from_secs(10);
         // Apache listens before it has finished reading; only then does it have children.
-        while listening() <= before || !nginx && !has_children(&child) {
+        while listening() == 0 || !nginx && !has_children(&child) {
             if let Ok(Some(_)) = child.try_wait() {
                 let said = fs::read_to_string(&output).unwrap_or_default();
                 let logged = fs::read_to_string(error_log(&root)).unwrap_or_default();
@@ -224,6 +223,11 @@ fn end(child: &mut Child) {
     let _ = Command::new("sh").arg("-c").arg(format!("kill -KILL -{}", child.id())).status();
     let _ = child.kill();
     let _ = child.wait();
+    // The workers' sockets go a moment later, and must not be taken for those of the next server.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while listening() != 0 && Instant::now() < deadline {
+        sleep(Duration::from_millis(1));
+    }
 }
 
 fn has_children(child: &Child) -> bool {
