@@ -47,10 +47,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
         }
         let problems = checker.problems;
         loaded.known.methods = methods.into_inner();
-        // A problem without a place (no MPM, two MPMs) is found after both passes.
-        let late =
-            loaded.problems.iter().position(|problem| problem.reported.is_none()).unwrap_or(loaded.problems.len());
-        loaded.problems.splice(late..late, problems);
+        loaded.problems.extend(problems);
     }
     loaded
 }
@@ -400,5 +397,69 @@ mod tests {
             "3: Options not allowed in <RequireAll> context"
         );
         assert_eq!(refusal("Options None\n<Location /x>\nRequire all granted\n</Location>\n"), "0: ");
+    }
+
+    #[test]
+    fn requirements_follow_their_container() {
+        let section = |inner: &str| format!("<Directory /a>\n{inner}\n</Directory>\n");
+        assert_eq!(
+            refusal(&section("Require not ip 10")),
+            "2: negative Require directive has no effect in <RequireAny> directive"
+        );
+        assert_eq!(
+            refusal(&section("<RequireAll>\nRequire not ip 10\n</RequireAll>")),
+            "0: <RequireAll> directive contains only negative authorization directives"
+        );
+        assert_eq!(
+            refusal(&section("<RequireAny>\n</RequireAny>")),
+            "2: <RequireAny> directive contains no authorization directives"
+        );
+        assert_eq!(refusal(&section("Require ALL granted")), "2: unknown Authz provider: ALL");
+        assert_eq!(refusal(&section("Require ip 10.1/16")).split(" appears").next(), Some("2: ip address '10.1/16'"));
+    }
+
+    #[test]
+    fn sections_are_refused_by_their_arguments() {
+        assert_eq!(refusal("<Directory /a\n</Directory>\n"), "1: <Directory> directive missing closing '>'");
+        assert_eq!(
+            refusal("<Directory /a /b>\n</Directory>\n"),
+            "1: Multiple <Directory> arguments not (yet) supported"
+        );
+        assert_eq!(refusal("<FilesMatch \"(\">\n</FilesMatch>\n"), "1: regex could not be compiled");
+        assert_eq!(refusal("<VirtualHost 80>\n</VirtualHost>\n"), "1: missing address for VirtualHost");
+        assert_eq!(refusal("<Else>\n</Else>\n").split(" section").next(), Some("1: <Else>"));
+    }
+
+    fn htaccess_says(text: &str, allowed: &Override) -> (usize, Option<String>) {
+        let fs = MemoryFs::new().file("/httpd.conf", "");
+        let mut options = LoadOptions::new(Path::new("/httpd.conf"));
+        options.modules = Some("mpm_event authz_core dir".into());
+        let known = load(&options, &fs).known;
+        let sources = SourceMap::default();
+        let file = sources.add(Path::new("/srv/.htaccess"), text.as_bytes());
+        let htaccess = htaccess(&known, &fs, &sources, file, None, allowed);
+        (htaccess.nodes.len(), first_refusal(&htaccess.problems).map(|problem| problem.message.clone()))
+    }
+
+    #[test]
+    fn an_htaccess_holds_what_the_override_admits() {
+        let allow = |mask: u32| Override { mask, options: u32::MAX, list: None };
+        let text = "DirectoryIndex a\nRequire all granted\n";
+        assert_eq!(htaccess_says(text, &allow(directives::OR_ALL)), (2, None));
+        let refused = Some("Require not allowed here".to_owned());
+        assert_eq!(htaccess_says(text, &allow(directives::OR_INDEXES)), (2, refused));
+        assert_eq!(htaccess_says(text, &allow(directives::OR_INDEXES | NONFATAL_OVERRIDE)), (1, None));
+        assert_eq!(htaccess_says("# nothing\n", &allow(directives::OR_UNSET)), (0, None));
+        let conditional = "<IfModule x.c>\n</IfModule>\n";
+        let refused = Some("<IfModule not allowed here".to_owned());
+        assert_eq!(htaccess_says(conditional, &allow(directives::OR_UNSET)), (0, refused));
+        let list = Override { mask: 0, options: 0, list: Some(vec!["require".into()]) };
+        assert_eq!(htaccess_says("Require all granted\n", &list), (1, None));
+    }
+
+    #[test]
+    fn an_unknown_directive_can_be_skipped() {
+        let allowed = Override { mask: directives::OR_ALL | NONFATAL_UNKNOWN, options: u32::MAX, list: None };
+        assert_eq!(htaccess_says("Nonsense\nDirectoryIndex a\n", &allowed), (1, None));
     }
 }

@@ -277,3 +277,97 @@ fn node(written: &[u8], args: &[u8], origin: Origin, line: u32) -> Node {
 
 /// Bytes shared by every inclusion of a file.
 type Bytes = Arc<[u8]>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::memory::MemoryFs;
+    use crate::problem::first_refusal;
+
+    /// The names left in the tree with their first words, and the first refusal with its line.
+    fn read_files(files: &[(&str, &str)]) -> (Vec<String>, Option<(String, u32)>) {
+        let fs = files.iter().fold(MemoryFs::new(), |fs, (path, text)| fs.file(path, text));
+        let mut options = LoadOptions::new(Path::new(files[0].0));
+        options.prefix = Some("/etc/apache2".into());
+        options.modules = Some("mpm_event macro dir".into());
+        let loaded = read(&options, &fs);
+        let name = |node: &Node| format!("{} {}", node.name, String::from_utf8_lossy(node.word(0).unwrap_or_default()));
+        let refused = first_refusal(&loaded.problems)
+            .map(|problem| (problem.message.clone(), problem.reported.map_or(0, |(_, line)| line)));
+        (loaded.nodes.iter().map(name).collect(), refused)
+    }
+
+    fn names(text: &str) -> Vec<String> {
+        read_files(&[("/etc/apache2/httpd.conf", text)]).0
+    }
+
+    fn refusal(text: &str) -> Option<(String, u32)> {
+        read_files(&[("/etc/apache2/httpd.conf", text)]).1
+    }
+
+    #[test]
+    fn true_conditions_are_spliced_and_false_ones_skipped() {
+        assert_eq!(
+            names("<IfModule mod_dir.c>\nA 1\n</IfModule>\n<IfModule mod_foo.c>\nB 2\n</IfModule>\nC 3\n"),
+            ["a 1", "c 3"]
+        );
+        assert_eq!(names("Define X\n<IfDefine !X>\nA 1\n</IfDefine>\n<IfDefine X>\nB 2\n"), ["b 2"]);
+    }
+
+    #[test]
+    fn a_false_condition_must_end() {
+        let message = "expected </IfModule> before end of configuration".to_owned();
+        assert_eq!(refusal("\n<IfModule x.c>\n"), Some((message, 2)));
+    }
+
+    #[test]
+    fn a_section_must_end_where_it_starts() {
+        assert_eq!(
+            refusal("<If x>\n<IfModule core.c>\n</If>\n"),
+            Some(("</If> without matching <If> section".into(), 3))
+        );
+        let (_, refused) = read_files(&[("/etc/apache2/httpd.conf", "\n<If x>\n<Files y>\n")]);
+        assert_eq!(refused.map(|(_, line)| line), Some(2));
+    }
+
+    #[test]
+    fn includes_are_sorted_by_bytes_and_know_their_chain() {
+        let (names, refused) = read_files(&[
+            ("/etc/apache2/httpd.conf", "Include conf.d/*.conf\nIncludeOptional none/*.conf\nInclude dir\n"),
+            ("/etc/apache2/conf.d/b.conf", "B 1\n"),
+            ("/etc/apache2/conf.d/B.conf", "A 1\n"),
+            ("/etc/apache2/conf.d/.h.conf", "Hidden 1\n"),
+            ("/etc/apache2/dir/sub/.x", "C 1\n"),
+        ]);
+        assert_eq!((names, refused), (vec!["a 1".to_owned(), "b 1".into(), "c 1".into()], None));
+    }
+
+    #[test]
+    fn an_include_of_itself_ends() {
+        let (message, _) = refusal("Include httpd.conf\n").expect("a refusal");
+        assert!(message.contains("maximum include depth"), "{message}");
+    }
+
+    #[test]
+    fn macros_put_their_lines_in_place() {
+        let text = "<Macro M $a>\nA $a\n</Macro>\nUse m 1\nUse M 2\nB 3\n";
+        assert_eq!(names(text), ["a 1", "a 2", "b 3"]);
+        assert_eq!(refusal("<Macro M>\nUse M\n</Macro>\nUse M\n").map(|(_, line)| line), Some(2));
+        assert_eq!(names("<Macro M>\nA 1\n</Macro>\nUse M\nlost"), ["a 1"]);
+    }
+
+    #[test]
+    fn hostile_nesting_and_growth_end() {
+        assert!(refusal(&"<IfModule core.c>\n".repeat(100_000)).is_some());
+        let doubling = "Define A x\n".to_owned() + &"Define A ${A}${A}\n".repeat(60);
+        assert!(refusal(&doubling).is_some());
+    }
+
+    #[test]
+    fn variables_reach_names_and_sections() {
+        assert_eq!(
+            names("Define D Directory\n<${D} /x>\n</${D}>\nDefine N \"Require all\"\n${N} denied\n"),
+            ["directory /x", "require all"]
+        );
+    }
+}
