@@ -6,6 +6,7 @@
 pub mod base64;
 pub mod build;
 pub mod check;
+mod client_cert;
 pub mod complex;
 pub mod directives;
 pub mod explain;

@@ -101,8 +101,10 @@ pub struct SrvConf {
     pub max_headers: Setting<u64>,
     /// `ssl_verify_client`.
     pub ssl_verify_client: Setting<VerifyClient>,
-    /// `ssl_client_certificate` or `ssl_trusted_certificate`, as written.
+    /// `ssl_client_certificate`, as written.
     pub ssl_client_certificate: Setting<Option<Box<[u8]>>>,
+    /// `ssl_trusted_certificate`, as written.
+    pub ssl_trusted_certificate: Setting<Option<Box<[u8]>>>,
     /// `ssl_reject_handshake`.
     pub ssl_reject_handshake: Setting<bool>,
     /// `ssl on`, before 1.25.1.

@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
 
+use super::client_cert;
 use super::listen::{Address, Found, Socket, Unreachable};
 use super::model::{Http, Server, VerifyClient};
 use super::phases::Entry;
@@ -371,24 +372,20 @@ impl<'a> Receiver<'a> {
             Ok(found) => found,
             Err(question) => return cx.unknown(question),
         };
+        let default = &self.http.servers[self.address.default];
         let (server, by) = match found {
             Found::Name(index) => (&self.http.servers[index], ServerBy::Name),
             Found::Regex(index, _) => (&self.http.servers[index], ServerBy::Regex),
-            Found::Default if self.address.servers.len() == 1 => (r.server, ServerBy::Only),
-            Found::Default => (r.server, ServerBy::Default),
+            Found::Default if self.address.servers.len() == 1 => (default, ServerBy::Only),
+            Found::Default => (default, ServerBy::Default),
         };
         cx.push(HEADERS, Some(server.origin), || Event::Server { host: host.to_vec(), by });
-        if self.sni.is_some() {
-            let meant = if found == Found::Default { &self.http.servers[self.address.default] } else { server };
-            let verify = &meant.srv.ssl_verify_client;
-            if verify.value != VerifyClient::Off {
-                return error(421, Decision::new(causes::MISDIRECTED).by(verify.origin));
-            }
+        let verify = &server.srv.ssl_verify_client;
+        if self.sni.is_some() && verify.value != VerifyClient::Off {
+            return error(421, Decision::new(causes::MISDIRECTED).by(verify.origin));
         }
-        if found != Found::Default {
-            r.server = server;
-            r.conf = &server.conf;
-        }
+        r.server = server;
+        r.conf = &server.conf;
         ControlFlow::Continue(())
     }
 
@@ -444,24 +441,18 @@ fn client_certificate<'a>(address: &Address, r: &mut HttpRequest<'a>, cx: &mut C
         return error(497, Decision::new(causes::PLAIN_ON_TLS_PORT).by(address.default_origin));
     }
     let verify = &srv.ssl_verify_client;
-    let good = match (verify.value, r.client_cert) {
-        (VerifyClient::Off | VerifyClient::OptionalNoCa, _) => return ControlFlow::Continue(()),
+    if verify.value == VerifyClient::Off {
+        return ControlFlow::Continue(());
+    }
+    r.client_cert = client_cert::verdict(r.client_cert, srv, cx);
+    match (verify.value, r.client_cert) {
         (VerifyClient::On, ClientCert::None) => {
-            return error(496, Decision::new(causes::CLIENT_CERTIFICATE_MISSING).by(verify.origin));
+            error(496, Decision::new(causes::CLIENT_CERTIFICATE_MISSING).by(verify.origin))
         }
-        (VerifyClient::Optional, ClientCert::None) => return ControlFlow::Continue(()),
-        (_, ClientCert::Ok) => true,
-        (_, ClientCert::Failed) => false,
-        (_, ClientCert::Pem(_)) => {
-            let question = Question::at(Subject::Certificate("the client's".to_owned()), verify.origin);
-            let words = ["the client certificate verifies", "the client certificate does not verify"];
-            cx.inquiry.choose(question, &words) == 0
+        (VerifyClient::On | VerifyClient::Optional, ClientCert::Failed) => {
+            error(495, Decision::new(causes::CLIENT_CERTIFICATE_BAD).by(verify.origin))
         }
-    };
-    if good {
-        ControlFlow::Continue(())
-    } else {
-        error(495, Decision::new(causes::CLIENT_CERTIFICATE_BAD).by(verify.origin))
+        _ => ControlFlow::Continue(()),
     }
 }
 

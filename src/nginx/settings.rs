@@ -465,8 +465,11 @@ fn server(name: &[u8], args: &[&[u8]], origin: Origin, srv: &mut SrvConf) -> boo
             };
             srv.ssl_verify_client = Setting::new(how, origin);
         }
-        (b"ssl_client_certificate" | b"ssl_trusted_certificate", [file]) => {
+        (b"ssl_client_certificate", [file]) => {
             srv.ssl_client_certificate = Setting::new(Some((*file).into()), origin);
+        }
+        (b"ssl_trusted_certificate", [file]) => {
+            srv.ssl_trusted_certificate = Setting::new(Some((*file).into()), origin);
         }
         _ => return false,
     }
@@ -498,6 +501,7 @@ impl Default for SrvConf {
             max_headers: Setting::default_value(1000),
             ssl_verify_client: Setting::default_value(VerifyClient::Off),
             ssl_client_certificate: Setting::default_value(None),
+            ssl_trusted_certificate: Setting::default_value(None),
             ssl_reject_handshake: Setting::default_value(false),
             ssl: Setting::default_value(false),
             allow_connect: false,
