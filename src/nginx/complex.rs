@@ -156,7 +156,7 @@ impl ComplexValue {
         if self.parts.is_empty() {
             return Evaluated::Text(Cow::Borrowed(&self.source));
         }
-        match assemble(&self.parts, quoting, Some(reading), r, cx) {
+        match assemble(&self.parts, quoting, Some((reading, 0)), r, cx) {
             Assembled::Text { text, .. } => Evaluated::Text(Cow::Owned(text)),
             Assembled::Unknown(why) if matches!(*self.parts, [Part::Variable(_)]) => Evaluated::Unknown(why),
             Assembled::Unknown(why) => Evaluated::Unknown(self.question(why.origin)),
@@ -200,6 +200,8 @@ pub(super) enum Assembled {
         text: Vec<u8>,
         /// The offset at which a rewrite's query begins.
         args: Option<usize>,
+        /// How long it may become; without measuring, as long as it likes.
+        room: usize,
     },
     /// A variable in it is not known.
     Unknown(Question),
@@ -217,21 +219,22 @@ pub(super) enum Reading {
 }
 
 /// Puts parts together: one pass that measures, unless the caller knows that there is room (`None`), and one that copies.
+/// The number is the room that the caller has besides.
 pub(super) fn assemble<'a>(
     parts: &'a [Part],
     quoting: Quoting,
-    measure: Option<Reading>,
+    measure: Option<(Reading, usize)>,
     r: &mut HttpRequest<'a>,
     cx: &mut Cx<'a>,
 ) -> Assembled {
-    let room = match measure.map(|reading| pass(parts, quoting, reading, r, cx)) {
-        Some(Ok((text, args))) => text.len() + usize::from(args.is_some()),
-        Some(Err(question)) => return Assembled::Unknown(question),
+    let room = match measure.map(|(reading, besides)| (pass(parts, quoting, reading, r, cx), besides)) {
+        Some((Ok((text, args)), besides)) => text.len() + usize::from(args.is_some()) + besides,
+        Some((Err(question), _)) => return Assembled::Unknown(question),
         None => usize::MAX,
     };
-    match pass(parts, quoting, measure.unwrap_or(Reading::Fresh), r, cx) {
+    match pass(parts, quoting, measure.map_or(Reading::Fresh, |(reading, _)| reading), r, cx) {
         Ok((text, _)) if text.len() > room => Assembled::Overrun,
-        Ok((text, args)) => Assembled::Text { text, args },
+        Ok((text, args)) => Assembled::Text { text, args, room },
         Err(question) => Assembled::Unknown(question),
     }
 }

@@ -279,6 +279,11 @@ pub(super) fn overrun<T>(_: &mut Cx) -> Flow<T> {
     error(500, Decision::new(cause::nginx::SCRIPT_OVERRUN))
 }
 
+/// Whether what is not known is at least neither empty nor `0`: a time, a number that counts from one, an identifier.
+pub(super) fn is_never_empty(question: &Question) -> bool {
+    matches!(&question.subject, Subject::Variable(name) if builtin::NEVER_EMPTY.contains(&name.as_str()))
+}
+
 /// Lossy text of a byte string, for questions.
 pub(super) fn shown(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()

@@ -81,32 +81,34 @@ impl Rewrite {
         }
         let quoting = Quoting { quote: self.redirect.is_some(), is_args: false };
         let leads_away = |r: &HttpRequest| Decision::new(causes::REWRITE_REDIRECT).by(Some(origin)).with(r.related());
-        let (mut text, args) =
-            match complex::assemble(&self.replacement, quoting, self.measured.then_some(Reading::Fresh), r, cx) {
-                Assembled::Text { text, args } => (text, args),
-                Assembled::Overrun => return variables::overrun(cx),
-                Assembled::Unknown(_) if self.redirect.is_some() => {
-                    return redirect(self.redirect.unwrap_or(302), None, leads_away(r));
-                }
-                Assembled::Unknown(question) => return cx.unknown(Question { origin: Some(origin), ..question }),
-            };
-        if let Some(status) = self.redirect {
-            text = unescape_redirect(&text);
-            if self.add_args && !r.args.is_empty() {
-                text.push(if self.has_args { b'&' } else { b'?' });
-                text.extend_from_slice(&r.args);
+        // The old query, with the `?` or `&` in front of it. Room is made for it also where it then stays in `r.args`.
+        let kept_args = Some(r.args.clone()).filter(|args| self.add_args && !args.is_empty());
+        let room_for_args = kept_args.as_ref().map_or(0, |args| args.len() + 1);
+        let measure = self.measured.then_some((Reading::Fresh, room_for_args));
+        let (mut text, args, room) = match complex::assemble(&self.replacement, quoting, measure, r, cx) {
+            Assembled::Text { text, args, room } => (text, args, room),
+            Assembled::Overrun => return variables::overrun(cx),
+            Assembled::Unknown(_) if self.redirect.is_some() => {
+                return redirect(self.redirect.unwrap_or(302), None, leads_away(r));
             }
+            Assembled::Unknown(question) => return cx.unknown(Question { origin: Some(origin), ..question }),
+        };
+        if self.redirect.is_some() {
+            text = unescape_redirect(&text);
+        }
+        let appends = self.redirect.is_some() || args.is_some();
+        if appends && let Some(kept) = &kept_args {
+            if text.len() + room_for_args > room {
+                return variables::overrun(cx);
+            }
+            text.push(if self.redirect.is_some() && !self.has_args { b'?' } else { b'&' });
+            text.extend_from_slice(kept);
+        }
+        if let Some(status) = self.redirect {
             return redirect(status, Some(text), leads_away(r));
         }
         match args {
-            Some(args) => {
-                let mut query = text.split_off(args);
-                if self.add_args && !r.args.is_empty() {
-                    query.push(b'&');
-                    query.extend_from_slice(&r.args);
-                }
-                r.args = query;
-            }
+            Some(args) => r.args = text.split_off(args),
             None if !self.add_args => r.args.clear(),
             None => {}
         }

@@ -52,7 +52,7 @@ impl Condition {
             Condition::Variable(variable) => match variables::value(r, cx, *variable) {
                 Value::Text(text) => !text.is_empty() && &*text != b"0",
                 Value::NotFound => false,
-                Value::Unknown(why) => ask(cx, &why, *variable, "", origin),
+                Value::Unknown(why) => variables::is_never_empty(&why) || ask(cx, &why, *variable, "", origin),
             },
             Condition::Equal { variable, text, negated } => {
                 let value = variables::value(r, cx, *variable);

@@ -94,6 +94,27 @@ macro_rules! response {
     };
 }
 
+/// Unknown variables that are certainly neither empty nor `0`. (`$request_time` is `0.000` at least; `$remote_port` is
+/// empty on a unix socket.)
+pub(super) const NEVER_EMPTY: &[&str] = &[
+    "hostname",
+    "pid",
+    "connection",
+    "connection_requests",
+    "connection_time",
+    "request_id",
+    "request_time",
+    "request_length",
+    "msec",
+    "time_iso8601",
+    "time_local",
+    "date_gmt",
+    "date_local",
+    "sent_http_connection",
+    "ssl_protocol",
+    "ssl_cipher",
+];
+
 const PREFIXES: &[PrefixRow] = &[
     prefix("http_", headers::request_header, false),
     prefix("arg_", headers::argument, true),
