@@ -276,20 +276,17 @@ impl<'a> Checker<'a> {
         let name = self.name(directive);
         let shown = show(name);
         let rows = directives::rows(name);
-        let mut known = rows.iter().filter(|row| self.build.has(row));
-        let Some(row) = known.clone().find(|row| row.contexts.overlaps(context)) else {
+        let built: Vec<&'static Row> = rows.iter().filter(|row| self.build.has(row)).collect();
+        let Some(&row) = built.iter().find(|row| row.contexts.overlaps(context)) else {
             let origin = Some(Origin { span: directive.name.span, via: directive.via });
-            return match known.next() {
-                Some(_) => {
-                    let allowed = known.fold(0, |bits, row| bits | row.contexts.0)
-                        | rows.iter().filter(|row| self.build.has(row)).fold(0, |bits, row| bits | row.contexts.0);
-                    let allowed: Vec<&str> = Contexts(allowed).names().collect();
-                    let help = Some(format!("`{shown}` is allowed in {}", allowed.join(", ")));
-                    let message = format!("\"{shown}\" directive is not allowed here");
-                    Err(Refusal { kind: ProblemKind::Context, origin, help, ..refusal(message) })
-                }
-                None => Err(Refusal { origin, ..self.unknown(name, rows) }),
-            };
+            if built.is_empty() {
+                return Err(Refusal { origin, ..self.unknown(name, rows) });
+            }
+            let allowed = Contexts(built.iter().fold(0, |bits, row| bits | row.contexts.0));
+            let allowed: Vec<&str> = allowed.names().collect();
+            let help = Some(format!("`{shown}` is allowed in {}", allowed.join(", ")));
+            let message = format!("\"{shown}\" directive is not allowed here");
+            return Err(Refusal { kind: ProblemKind::Context, origin, help, ..refusal(message) });
         };
         match (row.block, &directive.block) {
             (false, Some(_)) => {
@@ -373,4 +370,93 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
         rows.push(row);
     }
     rows[a.len()][b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::memory::MemoryFs;
+    use crate::nginx::include;
+    use crate::server::LoadOptions;
+    use std::path::Path;
+
+    fn problems(files: &[(&str, &str)], version: &str) -> Vec<Problem> {
+        let main = Path::new("/etc/nginx/nginx.conf");
+        let fs = files.iter().fold(MemoryFs::new(), |fs, (path, text)| fs.file(path, text));
+        let mut options = LoadOptions::new(main);
+        options.version = Some(version.to_owned());
+        options.modules =
+            directives::profiles().iter().find(|known| known.version == version).map(|known| known.name.to_owned());
+        check(&include::load(main, &fs), &Build::resolve(&options).0)
+    }
+
+    /// As in recorded.tsv: the first refusal, else the first warning, else `ok`.
+    fn verdict(text: &str, version: &str) -> String {
+        let problems = problems(&[("/etc/nginx/nginx.conf", text)], version);
+        match (crate::problem::first_refusal(&problems), problems.first()) {
+            (Some(Problem { reported: Some((_, line)), message, .. }), _) => format!("{line}: {message}"),
+            (Some(Problem { message, .. }), _) => message.clone(),
+            (None, Some(warning)) => format!("warn {}", warning.message),
+            (None, None) => "ok".to_owned(),
+        }
+    }
+
+    /// The words of PCRE differ with its version.
+    fn without_pcre(text: &str) -> &str {
+        text.split("_compile() failed").next().unwrap_or(text).trim_end_matches("pcre2").trim_end_matches("pcre")
+    }
+
+    #[test]
+    fn every_recorded_message_is_said() {
+        let mut wrong = Vec::new();
+        for line in include_str!("check/recorded.tsv").lines().filter(|line| !line.starts_with('#')) {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let &[context, text, old, new] = columns.as_slice() else { panic!("four columns: {line}") };
+            let text = match context {
+                "server" => format!("events {{}}\nhttp {{\nserver {{\n{text}\n}}\n}}\n"),
+                _ => format!("events {{}}\nhttp {{\n{text}\n}}\n"),
+            };
+            for (version, recorded) in [("1.22.1", old), ("1.31.3", new)] {
+                let said = verdict(&text, version);
+                if without_pcre(&said) != without_pcre(recorded) {
+                    wrong.push(format!("{version}: {text}\n  nginx: {recorded}\n  here:  {said}"));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn a_refusal_in_an_included_file_names_that_file() {
+        let files = [
+            ("/etc/nginx/nginx.conf", "events {}\nhttp {\ninclude a;\n}\n"),
+            ("/etc/nginx/a", "\nserver {\n listen 80\n foo\n;\n}"),
+        ];
+        let found = problems(&files, "1.31.3");
+        let first = &found[0];
+        assert_eq!(first.reported.map(|(file, line)| (file.0, line)), Some((1, 5)));
+        assert_eq!(first.origin.and_then(|origin| origin.via).map(|via| via.0), Some(0));
+    }
+
+    #[test]
+    fn faults_of_the_text_come_in_their_turn() {
+        let found = problems(&[("/etc/nginx/nginx.conf", "foo;\n}\nbar;\n")], "1.31.3");
+        let messages: Vec<&str> = found.iter().map(|problem| problem.message.as_str()).collect();
+        assert_eq!(messages, ["unknown directive \"foo\"", "unexpected \"}\"", "unknown directive \"bar\""]);
+    }
+
+    #[test]
+    fn help_is_offered() {
+        let help = |text: &str| {
+            let text = format!("events {{}}\nhttp {{\nserver {{\n{text}\n}}\n}}\n");
+            problems(&[("/etc/nginx/nginx.conf", &text)], "1.31.3")[0].help.clone().unwrap_or_default()
+        };
+        assert_eq!(help("alow all;"), "did you mean `allow`?");
+        assert_eq!(help("internal;"), "`internal` is allowed in location");
+        assert_eq!(help("autoindex on\nlisten 80;"), "a `;` seems to be missing at the end of line 4");
+        assert_eq!(
+            help("modsecurity on;"),
+            "it belongs to ngx_http_modsecurity_module, which this build does not have"
+        );
+    }
 }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use why403::fs::memory::MemoryFs;
 use why403::nginx::build::Build;
 use why403::nginx::include::{self, Loaded};
-use why403::nginx::{check, parse};
+use why403::nginx::{check, directives, parse};
 use why403::problem::{Problem, ProblemKind, Severity};
 use why403::server::LoadOptions;
 use why403::source::SourceMap;
@@ -134,6 +134,9 @@ fn check_entry(top: &Path, verdict: &Verdict, main: Option<&str>) -> Result<(Loa
     };
     let mut options = LoadOptions::new(&config);
     options.version = verdict.server_version.clone();
+    let recorded =
+        directives::profiles().iter().find(|profile| Some(profile.version) == verdict.server_version.as_deref());
+    options.modules = recorded.map(|profile| profile.name.to_owned());
     let (build, _) = Build::resolve(&options);
     let loaded = include::load(&config, &fs);
     let problems = check::check(&loaded, &build);

@@ -161,9 +161,8 @@ fn affinity(values: &[&[u8]]) -> Verdict {
 fn thread_pool(values: &[&[u8]]) -> Verdict {
     let mut threads = false;
     for text in values.iter().skip(1) {
-        let number = |prefix: &[u8], least: i64| match text.strip_prefix(prefix) {
-            Some(digits) => Some(value::number(digits).filter(|&number| number >= least)),
-            None => None,
+        let number = |prefix: &[u8], least: i64| {
+            text.strip_prefix(prefix).map(|digits| value::number(digits).filter(|&number| number >= least))
         };
         match (number(b"threads=", 1), number(b"max_queue=", 0)) {
             (Some(Some(_)), _) => threads = true,

@@ -87,8 +87,8 @@ impl<'a> Checker<'a> {
             let Some(origin) = referers.given else { continue };
             let mut keys = referers.keys.take().unwrap_or_default();
             if let (true, Some(server)) = (referers.server_names, self.http.scopes[scope].server) {
-                let names = self.http.servers[server].names.iter().filter(|name| name.first() != Some(&b'~'));
-                let verdict = names.map(|name| keys.require(name, true)).collect();
+                let mut names = self.http.servers[server].names.iter().filter(|name| name.first() != Some(&b'~'));
+                let verdict = names.try_for_each(|name| keys.require(name, true));
                 self.refuse_at_end(opener, verdict);
             }
             if referers.lenient && keys.is_empty() {
@@ -123,7 +123,7 @@ impl<'a> Checker<'a> {
             } else {
                 let verify = word("ssl_verify_client").map(<[u8]>::to_ascii_lowercase);
                 let given = |name: &str| word(name).is_some_and(|file| !file.is_empty());
-                let lacks = !given("ssl_client_certificate") && !(self.modern() && given("ssl_trusted_certificate"));
+                let lacks = !(given("ssl_client_certificate") || self.modern() && given("ssl_trusted_certificate"));
                 let which = if self.modern() {
                     "ssl_client_certificate or ssl_trusted_certificate"
                 } else {
@@ -315,14 +315,10 @@ impl<'a> Checker<'a> {
             super::listen::Port::Inet(address, port) => (Some(address.is_ipv4()), *port),
             _ => (None, 0),
         };
-        let mut groups: Vec<((Option<bool>, u16), Vec<&Listen>)> = Vec::new();
-        for listen in &self.http.listens.0 {
-            match groups.iter_mut().find(|(key, _)| *key == port(listen)) {
-                Some((_, group)) => group.push(listen),
-                None => groups.push((port(listen), vec![listen])),
-            }
-        }
-        groups.into_iter().flat_map(|(_, group)| group).collect()
+        let mut listens: Vec<&Listen> = self.http.listens.0.iter().collect();
+        let ports: Vec<_> = listens.iter().map(|listen| port(listen)).collect();
+        listens.sort_by_key(|listen| ports.iter().position(|known| *known == port(listen)));
+        listens
     }
 
     fn server_scope(&self, server: usize) -> Option<usize> {

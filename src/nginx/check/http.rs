@@ -588,7 +588,7 @@ impl<'a> Checker<'a> {
         }
         self.text(last, directive, block)?;
         match last {
-            [b'=', code @ ..] if !value::number(code).is_some_and(|code| code <= 999) => {
+            [b'=', code @ ..] if value::number(code).is_none_or(|code| code > 999) => {
                 bad(format!("invalid code \"{}\"", show(last)))
             }
             _ => Ok(()),

@@ -138,7 +138,7 @@ impl<'a> Checker<'a> {
                 }
             } else if let (Some(rate), "limit_req_zone") = (word.strip_prefix(b"rate="), row.name) {
                 let digits = rate.strip_suffix(b"r/s").or_else(|| rate.strip_suffix(b"r/m")).unwrap_or(rate);
-                if !value::number(digits).is_some_and(|rate| rate > 0) {
+                if value::number(digits).is_none_or(|rate| rate <= 0) {
                     return bad(format!("invalid rate \"{}\"", show(word)));
                 }
             } else {

@@ -177,7 +177,7 @@ impl<'a> Checker<'a> {
                 options.excluded.push("fastopen");
             }
             _ if word.starts_with(b"backlog=") => {
-                if !number(b"backlog=").flatten().is_some_and(|backlog| backlog > 0) {
+                if number(b"backlog=").flatten().is_none_or(|backlog| backlog <= 0) {
                     return invalid("backlog");
                 }
                 options.set = true;

@@ -56,7 +56,8 @@ impl Keys {
     pub(super) fn require(&mut self, key: &[u8], wildcards: bool) -> Verdict {
         match self.add(key, wildcards) {
             Added::Ok => Ok(()),
-            Added::Busy => bad(format!("conflicting parameter \"{}\"", show(key))),
+            // nginx has folded the key by then.
+            Added::Busy => bad(format!("conflicting parameter \"{}\"", show(&key.to_ascii_lowercase()))),
             Added::Declined => bad(format!("invalid hostname or wildcard \"{}\"", show(key))),
         }
     }
@@ -207,7 +208,7 @@ impl<'a> Checker<'a> {
             return Err(invalid());
         }
         if delete {
-            if geo.spans.iter().any(|&span| span == (start, end)) {
+            if geo.spans.contains(&(start, end)) {
                 geo.spans.retain(|&span| span != (start, end));
             } else {
                 self.warn(line, format!("no address range \"{}\" to delete", show(range)));
@@ -252,7 +253,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn types(&mut self, directive: Placed<'a>) -> Verdict {
-        let mut seen: HashSet<Vec<u8>> = HashSet::new();
+        let mut seen: HashMap<Vec<u8>, &'a [u8]> = HashMap::new();
         self.lines(directive, |checker, line| {
             let kind = checker.name(line);
             let values = checker.values(line);
@@ -260,9 +261,10 @@ impl<'a> Checker<'a> {
                 return bad("invalid number of arguments in \"include\" directive");
             }
             for extension in values {
-                if !seen.insert(extension.to_ascii_lowercase()) {
+                if let Some(old) = seen.insert(extension.to_ascii_lowercase(), kind) {
+                    let (extension, kind, old) = (show(extension), show(kind), show(old));
                     let message =
-                        format!("duplicate extension \"{}\", content type: \"{}\"", show(extension), show(kind));
+                        format!("duplicate extension \"{extension}\", content type: \"{kind}\", previous content type: \"{old}\"");
                     checker.warn(line, message);
                 }
             }
@@ -286,7 +288,7 @@ impl<'a> Checker<'a> {
                 u32::from_str_radix(text, 16).ok()
             };
             let source = checker.name(line);
-            if !hex(source).is_some_and(|code| code <= 255) {
+            if hex(source).is_none_or(|code| code > 255) {
                 return bad(format!("invalid value \"{}\"", show(source)));
             }
             let sound = if to_utf8 {

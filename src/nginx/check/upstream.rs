@@ -123,7 +123,9 @@ impl Upstreams {
 
     /// `ngx_http_upstream_add` for a block; its index.
     fn define(&mut self, host: &[u8], at: (FileId, u32), origin: Origin) -> Verdict<usize> {
-        for (index, known) in self.0.iter_mut().enumerate().filter(|(_, known)| known.host.eq_ignore_ascii_case(host)) {
+        if let Some((index, known)) =
+            self.0.iter_mut().enumerate().find(|(_, known)| known.host.eq_ignore_ascii_case(host))
+        {
             if known.explicit {
                 return bad(format!("duplicate upstream \"{}\"", show(host)));
             }
