@@ -116,12 +116,21 @@ fn parameters<'w>(line: &Line, target: &[u8], words: impl Iterator<Item = &'w [u
 pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
     let in_location = line.place.within(&["location", "locationmatch"]).is_some();
     let mut words = line.words.iter().map(|word| &**word);
-    let path = if in_location { None } else { words.next() };
-    let matches = line.row.name == "ProxyPassMatch";
+    let mut matches = line.row.name == "ProxyPassMatch";
+    let mut path = if in_location { None } else { words.next() };
+    if path == Some(b"~") {
+        require(!matches, "ProxyPassMatch invalid syntax ('~' usage).")?;
+        matches = true;
+        path = words.next();
+    }
     if matches && path.is_some_and(|path| regex(path).is_err()) {
         return Err("regular expression could not be compiled".into());
     }
-    let mut rest = words.filter(|word| !is_one_of(word, KEYWORDS));
+    let mapping = |word: &[u8]| word.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"mapping="));
+    if line.words.iter().any(|word| mapping(word) && !is_one_of(&word[8..], &["encoded", "servlet"])) {
+        return Err("unknown mapping".into());
+    }
+    let mut rest = words.filter(|word| !is_one_of(word, KEYWORDS) && !mapping(word));
     let Some(target) = rest.next() else {
         return Err("ProxyPass|ProxyPassMatch needs a path when not defined in a location".into());
     };
