@@ -54,12 +54,12 @@ pub(super) fn index_options(line: &Line) -> Result<(), String> {
                 return Err(format!("cannot combine '-' with {key}=n"));
             }
             let width = atoi(value.get(1..).unwrap_or_default(), i64::from(i32::MAX));
-            let least = if key.eq_ignore_ascii_case("NameWidth") { 5 } else { 12 };
-            if key.to_ascii_lowercase().ends_with("ewidth") | key.to_ascii_lowercase().ends_with("nwidth")
-                && !key.starts_with("Icon")
-                && width != 0
-                && width < least
-            {
+            let least = match key.to_ascii_lowercase().as_str() {
+                "namewidth" => 5,
+                "descriptionwidth" => 12,
+                _ => 0,
+            };
+            if width != 0 && width < least {
                 return Err(format!("{key} value must be greater than {least}"));
             }
         } else {

@@ -214,7 +214,6 @@ fn log_level(word: &[u8]) -> Result<(), String> {
         "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug", "trace1", "trace2", "trace3", "trace4",
         "trace5", "trace6", "trace7", "trace8",
     ];
-    // Only the beginning of the word is looked at for some of them.
     if is_one_of(level, &known) {
         Ok(())
     } else {

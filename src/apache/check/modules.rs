@@ -75,12 +75,21 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         "sslprotocol" | "sslproxyprotocol" => all(
             line,
             |word| {
-                let word = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(word);
-                is_one_of(word, &["sslv3", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3", "all", "sslv2"])
-                    && !word.eq_ignore_ascii_case(b"sslv2")
-                    || word.eq_ignore_ascii_case(b"sslv2")
+                // SSLv2 can only be taken out any more.
+                let (taken_out, word) = match word.split_first() {
+                    Some((sign @ (b'+' | b'-'), rest)) => (*sign == b'-', rest),
+                    _ => (false, word),
+                };
+                taken_out && is_one_of(word, &["sslv2"])
+                    || is_one_of(word, &["sslv3", "tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3", "all"])
             },
             "illegal protocol",
+        ),
+        "h2pushpriority" => require(
+            line.words.len() < 2
+                || digits(line.word(1)).is_some()
+                || is_one_of(line.word(1), &["after", "before", "interleaved"]),
+            "dependency must be one of 'After', 'Before' or 'Interleaved'",
         ),
         "sslrequire" => match expr::parse(&line.node.args, expr::Context { ssl_compat: true, ..line.expressions() }) {
             Ok(_) => Ok(()),
