@@ -134,7 +134,14 @@ pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
     let Some(target) = rest.next() else {
         return Err("ProxyPass|ProxyPassMatch needs a path when not defined in a location".into());
     };
-    parameters(line, target, rest)?;
+    let is_mapping = |word: &&[u8]| word.get(..8).is_some_and(|key| key.eq_ignore_ascii_case(b"mapping="));
+    let (mappings, rest): (Vec<&[u8]>, Vec<&[u8]>) = rest.partition(is_mapping);
+    let known = mappings.iter().all(|word| is_one_of(&word[8..], &["encoded", "servlet"]));
+    require(known, "unknown mapping")?;
+    // A path that is not proxied has no worker, so nobody reads its parameters.
+    if target != b"!" {
+        parameters(line, target, rest.into_iter())?;
+    }
     let absolute = target == b"!" || memchr::memchr(b':', target).is_some() || matches && target.contains(&b'$');
     require(absolute, &format!("ProxyPass URL must be absolute!: {}", String::from_utf8_lossy(target)))
 }
