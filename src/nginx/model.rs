@@ -181,6 +181,8 @@ pub enum OpaquePhase {
     Preaccess,
     /// In access, before allow and deny.
     Access,
+    /// At the end of access, when nothing else has refused.
+    AfterAccess,
     /// In precontent.
     Precontent,
     /// When the header is sent.
@@ -194,7 +196,7 @@ impl OpaquePhase {
             OpaquePhase::ServerRewrite => "server rewrite",
             OpaquePhase::Rewrite => "rewrite",
             OpaquePhase::Preaccess => "preaccess",
-            OpaquePhase::Access => "access",
+            OpaquePhase::Access | OpaquePhase::AfterAccess => "access",
             OpaquePhase::Precontent => "precontent",
             OpaquePhase::Filter => "filters",
         }
@@ -222,6 +224,8 @@ pub struct CoreConf {
     pub disable_symlinks_from: Setting<Option<ComplexValue>>,
     /// Whether a `resolver` is there for names that are variables.
     pub resolver: Setting<bool>,
+    /// `msie_refresh`: redirects of old browsers become a page that answers 200.
+    pub msie_refresh: Setting<bool>,
 }
 
 /// How a URI becomes a path.

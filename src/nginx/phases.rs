@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::ops::ControlFlow;
 
 use super::filters;
-use super::request::{Cx, Ending, Flow, HttpRequest, Leave, error};
+use super::request::{Cx, Ending, Flow, HttpRequest, Leave, Sent, error};
 use crate::cause::nginx as causes;
 use crate::outcome::Decision;
 
@@ -77,7 +77,7 @@ pub(crate) fn run<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, first: Flow<Entr
             Leave::Redirect => left(phases(r, cx, Entry::ServerRewrite)),
             Leave::Named => left(phases(r, cx, Entry::LocationRewrite)),
             Leave::Error(failure) => left(special_response(r, cx, failure)),
-            Leave::Sent(sent) => match filters::header_filter(r, cx, sent) {
+            Leave::Sent(sent) => match send_header(r, cx, sent) {
                 ControlFlow::Continue(sent) => return special_response::finish(r, sent),
                 ControlFlow::Break(leave) => leave,
             },
@@ -86,6 +86,12 @@ pub(crate) fn run<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, first: Flow<Entr
             Leave::Unknown => return Ending::unknown(),
         }
     }
+}
+
+/// `ngx_http_send_header`: the filters have the last word.
+fn send_header<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, sent: Sent) -> Flow<Sent> {
+    opaque::location(r, cx, opaque::Phase::Filter)?;
+    filters::header_filter(r, cx, sent)
 }
 
 fn left(walk: Flow<Infallible>) -> Leave {

@@ -118,7 +118,7 @@ impl Settings<'_> {
             || server(name, args, origin, srv);
         srv.allow_connect |= name == b"tunnel_pass";
         if !known && directives::effect(name) == Effect::Opaque {
-            add_opaque(name, origin, here, conf);
+            add_opaque(name, args, origin, here, conf);
         }
     }
 
@@ -155,6 +155,9 @@ impl Settings<'_> {
                 assign!(Arc::make_mut(&mut conf.core).client_max_body_size, size(text), origin);
             }
             (b"disable_symlinks", _) => self.disable_symlinks(args, origin, conf),
+            (b"msie_refresh", _) => assign!(Arc::make_mut(&mut conf.core).msie_refresh, flag(args), origin),
+            // Runs when the answer has been given.
+            (b"post_action", _) => {}
             (b"resolver", _) => Arc::make_mut(&mut conf.core).resolver = Setting::new(!args.is_empty(), origin),
             _ => return false,
         }
@@ -477,17 +480,30 @@ fn server(name: &[u8], args: &[&[u8]], origin: Origin, srv: &mut SrvConf) -> boo
 }
 
 /// Keeps an opaque directive, with the phase in which it acts: the earliest possible one where the name tells nothing.
-fn add_opaque(name: &[u8], origin: Origin, here: &Here, conf: &mut LocConf) {
+/// Like every value, it replaces an inherited one of its name, and `off` takes that away.
+fn add_opaque(name: &[u8], args: &[&[u8]], origin: Origin, here: &Here, conf: &mut LocConf) {
     let starts = |prefix: &[u8]| name.starts_with(prefix);
-    let ends = |suffix: &[u8]| name.ends_with(suffix);
+    // What only gives a variable its meaning, or serves another directive, does nothing by itself.
+    let serves =
+        [&b"set_"[..], b"perl_", b"js_set", b"js_var", b"image_filter_", b"auth_jwt_", b"auth_pam_", b"oidc_provider"];
+    let serves =
+        serves.iter().any(|prefix| starts(prefix)) || matches!(name, b"MainRule" | b"xml_entities" | b"keyval");
+    if serves && name != b"auth_jwt_require" {
+        return;
+    }
     let phase = match () {
-        () if starts(b"access_by_") || starts(b"auth_") || ends(b"_access") => OpaquePhase::Access,
+        // These wait for the stock handlers of their phase.
+        () if starts(b"rewrite_by_lua") => OpaquePhase::Preaccess,
+        () if starts(b"access_by_lua") => OpaquePhase::AfterAccess,
+        () if starts(b"auth_") || name.ends_with(b"_access") => OpaquePhase::Access,
         () if starts(b"precontent_by_") => OpaquePhase::Precontent,
-        () if starts(b"header_filter_by_") || starts(b"body_filter_by_") || ends(b"_filter") => OpaquePhase::Filter,
+        () if starts(b"header_filter_by_") || starts(b"body_filter_by_") => OpaquePhase::Filter,
+        () if name.ends_with(b"_filter") || name == b"xslt_stylesheet" => OpaquePhase::Filter,
         () => here.opaque,
     };
-    let opaque = Opaque { name: name.into(), origin, phase };
-    conf.opaque = conf.opaque.iter().cloned().chain([opaque]).collect();
+    let others = conf.opaque.iter().filter(|other| *other.name != *name).cloned();
+    let own = (args != [b"off"]).then(|| Opaque { name: name.into(), origin, phase });
+    conf.opaque = others.chain(own).collect();
 }
 
 impl Default for SrvConf {
@@ -525,6 +541,7 @@ impl LocConf {
                 disable_symlinks: Setting::default_value(DisableSymlinks::Off),
                 disable_symlinks_from: Setting::default_value(None),
                 resolver: off(),
+                msie_refresh: off(),
             }),
             access: Arc::default(),
             auth: Arc::new(AuthConf {

@@ -34,6 +34,10 @@ pub(super) fn access<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     }
     opaque::location(r, cx, opaque::Phase::Access)?;
     let satisfy = r.conf.core.satisfy.value;
+    if satisfy == Satisfy::Any {
+        // It could let the client in whatever the others say.
+        opaque::location(r, cx, opaque::Phase::AfterAccess)?;
+    }
     for handler in [access_handler, auth_basic_handler, auth_request_handler] {
         match (handler(r, cx)?, satisfy) {
             (Handled::Declined, _) | (Handled::Ok, Satisfy::All) => {}
@@ -45,7 +49,7 @@ pub(super) fn access<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
             (Handled::Status(code, decision), _) => return error(code, *decision),
         }
     }
-    ControlFlow::Continue(())
+    opaque::location(r, cx, opaque::Phase::AfterAccess)
 }
 
 /// Under `satisfy any`, 401 stays although a later handler says 403, and beats an earlier 403; with nothing but refusals

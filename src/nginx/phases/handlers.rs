@@ -1,6 +1,7 @@
 //! Handlers that take a request whole: back ends, and the small stock ones.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use super::super::model::{Handler, PassKind};
 use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
@@ -10,7 +11,7 @@ use super::content::{
 use super::statics::send;
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
-use crate::fs::{Errno, FileKind};
+use crate::fs::{Errno, FileKind, Stat};
 use crate::nginx::upstream::Target;
 use crate::outcome::Decision;
 use crate::source::{Origin, Setting};
@@ -36,12 +37,8 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
             if !reads(r) {
                 return method(origin, r);
             }
-            ControlFlow::Break(Leave::Sent(Sent {
-                status: 200,
-                location: None,
-                decision: None,
-                entity: Entity::default(),
-            }))
+            let entity = if matches!(handler.value, Handler::EmptyGif) { gif() } else { Entity::default() };
+            ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity }))
         }
         Handler::Flv | Handler::Mp4 => media(matches!(handler.value, Handler::Mp4), origin, r, cx),
         Handler::Opaque(name) => {
@@ -49,6 +46,12 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
             cx.unknown(Question::at(Subject::Opaque(name), origin))
         }
     }
+}
+
+/// The body of `empty_gif`: 43 bytes, last modified on 28 Sep 1970.
+fn gif() -> Entity {
+    let stat = Stat { size: Some(43), mtime: Some(23_349_600), ..Stat::of(FileKind::Regular) };
+    Entity { file: Some((PathBuf::new(), stat)), length: None, allow_ranges: false }
 }
 
 fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {

@@ -36,7 +36,7 @@ pub(crate) fn special_response<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, fai
     } else if let Some(page) = matching {
         cx.push(PHASE, page.origin, || Event::ErrorPageUsed { status });
     }
-    let status = sent_as(status);
+    let status = if refreshes(r, status) { 200 } else { sent_as(status) };
     r.err_status = Some(status);
     let decision = Some(failed_page(r, decision, status));
     ControlFlow::Break(Leave::Sent(Sent { status, location, decision, entity: Entity::default() }))
@@ -76,6 +76,7 @@ fn error_page<'a>(
         Some(Some(status @ (301 | 302 | 303 | 307 | 308))) => status,
         _ => 302,
     };
+    let status = if refreshes(r, status) { 200 } else { status };
     r.err_status = Some(status);
     let mut decision = Decision::new(causes::ERROR_PAGE_REDIRECT).by(setting.origin);
     decision.inner = r.page.take().map(|page| page.original);
@@ -86,6 +87,16 @@ fn error_page<'a>(
         entity: Entity::default(),
     };
     ControlFlow::Break(Leave::Sent(sent))
+}
+
+/// `msie_refresh on`: old Internet Explorers get a page that refreshes itself instead of a redirect.
+fn refreshes(r: &HttpRequest, status: u16) -> bool {
+    if !r.conf.core.msie_refresh.value || !matches!(status, 301 | 302) {
+        return false;
+    }
+    let agent = r.header(b"User-Agent").unwrap_or_default();
+    let msie = memchr::memmem::find(agent, b"MSIE ").is_some_and(|at| at + 7 < agent.len());
+    msie && memchr::memmem::find(agent, b"Opera").is_none()
 }
 
 /// The decision behind an error that no page answers any more. Inside a page it is the page's own failure that speaks,
