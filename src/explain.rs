@@ -200,8 +200,11 @@ impl Bench<'_> {
     }
 }
 
-/// The sentences of a run's decision.
+/// The sentences of a run's decision; plain success and hand-over need none.
 fn why(server: &Server, run: &Run) -> Option<Why> {
+    if matches!(run.outcome, Outcome::Response(..300) | Outcome::Upstream) {
+        return None;
+    }
     let decision = run.decision.as_ref()?;
     Some(Why::Decided(server.describe(run, decision)))
 }

@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use super::Bench;
 use super::trial::{Changes, Patched};
-use crate::fix::{Fix, Safety};
+use crate::fix::{Command, Fix, Safety};
 use crate::outcome::{Decision, Outcome, Related, Run};
 use crate::request::{Peer, Request};
-use crate::source::Origin;
+use crate::source::{Origin, Span};
 
 /// Most repairs shown for one answer.
 const MOST_FIXES: usize = 3;
@@ -31,27 +31,40 @@ pub(super) fn search(bench: Bench, request: &Request, run: &Run) -> Repairs {
     let (Some(decision), Outcome::Response(status)) = (&run.decision, run.outcome) else { return Repairs::default() };
     let mut search = Search { bench, request, status, trials: 0 };
     let candidates = bench.server.fixes(request, run, decision, &bench.world);
-    let first = search.stage(&Changes::default(), None, candidates);
-    let mut found = first.ending;
+    let Stage { ending: mut found, partial: mut level } = search.stage(&Before::nothing(decision), candidates);
     let mut co_deciders = Vec::new();
-    if found.is_empty() {
-        for partial in first.partial {
-            let mut deciders = vec![decision.directive];
-            if let Some(fix) = search.deeper(partial, &mut deciders) {
-                let others = deciders.into_iter().skip(1).flatten().filter(|&origin| search.is_original(origin));
+    // One change is not enough: two changes, then three, so that the smallest set is met first.
+    while found.is_empty() && !level.is_empty() {
+        let mut next = Vec::new();
+        for partial in level {
+            let Some(decision) = partial.run.decision.as_ref().filter(|_| partial.deciders.len() < MOST_DECIDERS)
+            else {
+                continue;
+            };
+            let candidates = partial.patched.candidates(request, &partial.run, decision);
+            let stage = search.stage(&Before::after(&partial, decision), candidates);
+            if !stage.ending.is_empty() {
+                found = stage.ending;
+                let own = decision_place(run);
+                let others = partial.deciders.iter().copied().filter(|origin| Some(origin.span) != own);
                 co_deciders = others.map(|origin| Related { role: "co-decider", origin }).collect();
-                found.push(fix);
                 break;
             }
+            next.extend(stage.partial);
         }
+        level = next;
     }
     // A repair after which the request is served comes before one that only changes the refusal.
-    found.sort_by_key(|fix| (rank(fix.then), fix.safety == Safety::Review));
+    found.sort_by_key(|fix| rank(fix.then));
     if found.first().is_some_and(|fix| rank(fix.then) == 0) {
         found.retain(|fix| rank(fix.then) == 0);
     }
     found.truncate(MOST_FIXES);
     Repairs { fixes: found, co_deciders }
+}
+
+fn decision_place(run: &Run) -> Option<Span> {
+    run.decision.as_ref()?.directive.map(|origin| origin.span)
 }
 
 /// Served, refused in another way, not known.
@@ -84,58 +97,66 @@ struct Partial<'a> {
     changes: Changes,
     patched: Patched<'a>,
     run: Run,
+    /// What refused in turn after the first decider, as places in the configuration as it is.
+    deciders: Vec<Origin>,
+}
+
+/// Where a stage begins.
+struct Before<'b> {
+    titles: &'b [String],
+    safety: Safety,
+    changes: Changes,
+    deciders: &'b [Origin],
+    /// What refuses now.
+    decision: &'b Decision,
+}
+
+impl<'b> Before<'b> {
+    fn nothing(decision: &'b Decision) -> Self {
+        Before { titles: &[], safety: Safety::Safe, changes: Changes::default(), deciders: &[], decision }
+    }
+
+    fn after(partial: &'b Partial, decision: &'b Decision) -> Self {
+        let Partial { titles, safety, changes, deciders, .. } = partial;
+        Before { titles, safety: *safety, changes: changes.clone(), deciders, decision }
+    }
 }
 
 impl<'a> Search<'a> {
-    /// Tries every candidate on top of `changes`.
-    fn stage(&mut self, changes: &Changes, before: Option<&Partial<'a>>, candidates: Vec<Fix>) -> Stage<'a> {
-        let mut stage = Stage { ending: Vec::new(), partial: Vec::new() };
-        let last = before.and_then(|partial| partial.run.decision.as_ref());
+    /// Tries every candidate on top of what was changed before.
+    fn stage(&mut self, before: &Before, candidates: Vec<Fix>) -> Stage<'a> {
+        let mut stage: Stage = Stage { ending: Vec::new(), partial: Vec::new() };
         for candidate in candidates {
             if stage.ending.len() >= MOST_FIXES || self.trials >= MOST_TRIALS {
                 break;
             }
+            if stage.ending.iter().any(|fix| grants_more(&candidate, fix)) {
+                continue;
+            }
             self.trials += 1;
-            let Some(changes) = changes.with(self.bench, &candidate) else { continue };
+            let Some(changes) = before.changes.with(self.bench, &candidate) else { continue };
             let Some(patched) = changes.apply(self.bench) else { continue };
             let run = patched.run(self.request);
-            let mut titles = before.map(|partial| partial.titles.clone()).unwrap_or_default();
-            titles.push(candidate.title.clone());
-            let safety = match before {
-                Some(partial) if partial.safety == Safety::Review => Safety::Review,
-                _ => candidate.safety,
-            };
-            let partial = Partial { titles, safety, changes, patched, run };
+            let titles = before.titles.iter().cloned().chain([candidate.title.clone()]).collect();
+            let safety = if before.safety == Safety::Review { Safety::Review } else { candidate.safety };
+            let mut partial = Partial { titles, safety, changes, patched, run, deciders: before.deciders.to_vec() };
             if partial.run.outcome != Outcome::Response(self.status) {
-                let edits = if before.is_none() { Some(candidate.edits) } else { partial.changes.edits(self.bench) };
+                let first = before.titles.is_empty();
+                let edits = if first { Some(candidate.edits) } else { partial.changes.edits(self.bench) };
                 stage.ending.extend(edits.map(|edits| self.finished(partial, edits)));
-            } else if is_new(partial.run.decision.as_ref(), last) {
-                stage.partial.push(partial);
+                continue;
             }
+            let Some(decision) = &partial.run.decision else { continue };
+            let known = stage.partial.iter().filter_map(|partial| partial.run.decision.as_ref());
+            if known.chain([before.decision]).any(|other| same_refusal(decision, other)) {
+                continue;
+            }
+            let place = decision.directive;
+            let place = place.and_then(|at| partial.changes.original_place(self.bench, partial.patched.server(), at));
+            partial.deciders.extend(place);
+            stage.partial.push(partial);
         }
         stage
-    }
-
-    /// Goes on from a change after which something else refuses; `deciders` collects what refused on the way.
-    fn deeper(&mut self, partial: Partial<'a>, deciders: &mut Vec<Option<Origin>>) -> Option<Fix> {
-        let decision = partial.run.decision.as_ref()?;
-        if deciders.len() >= MOST_DECIDERS {
-            return None;
-        }
-        deciders.push(decision.directive);
-        let candidates = partial.patched.candidates(self.request, &partial.run, decision);
-        let stage = self.stage(&partial.changes, Some(&partial), candidates);
-        if let Some(fix) = stage.ending.into_iter().next() {
-            return Some(fix);
-        }
-        let depth = deciders.len();
-        for next in stage.partial {
-            if let Some(fix) = self.deeper(next, deciders) {
-                return Some(fix);
-            }
-            deciders.truncate(depth);
-        }
-        None
     }
 
     /// A fix that was tried, with what it opens besides.
@@ -150,42 +171,58 @@ impl<'a> Search<'a> {
         Fix { title, edits, commands: partial.changes.commands().to_vec(), safety, then: Some(partial.run.outcome) }
     }
 
-    /// Who else is let in: the same question from other clients, with other methods, and for other paths, before and after.
+    /// Who else is let in: the same question from other clients, with other methods, and for other paths, before and
+    /// after. Whoever the same rule refused in the same way is part of the question; but a rule about clients is asked
+    /// about one client, and a rule about methods about one method.
     fn opened(&self, patched: &Patched) -> Vec<&'static str> {
         let before = |request: &Request| self.bench.server.evaluate(request, &self.bench.world);
-        let opens = |request: &Request| refused(before(request).outcome) && !refused(patched.run(request).outcome);
+        let own = before(self.request).decision;
+        let code = own.as_ref().map_or("", |decision| decision.cause.code);
+        let opens = |request: &Request, another: bool| {
+            let run = before(request);
+            let same_rule = run.decision.as_ref().map(rule) == own.as_ref().map(rule);
+            (another || !same_rule) && refused(run.outcome) && !refused(patched.run(request).outcome)
+        };
         let mut opened = Vec::new();
-        if other_clients(self.request).iter().any(opens) {
+        if other_clients(self.request).iter().any(|request| opens(request, about_clients(code))) {
             opened.push("other clients");
         }
-        if other_methods(self.request).iter().any(opens) {
+        if other_methods(self.request).iter().any(|request| opens(request, code.ends_with("limit-except"))) {
             opened.push("other methods");
         }
-        // Other paths that the same directive refused are part of the same question.
-        let own = before(self.request).decision.and_then(|decision| decision.directive);
-        let elsewhere = |request: &Request| {
-            before(request).decision.and_then(|decision| decision.directive) != own && opens(request)
-        };
-        if other_paths(self.request).iter().any(elsewhere) {
+        if other_paths(self.request).iter().any(|request| opens(request, false)) {
             opened.push("other paths");
         }
         opened
     }
+}
 
-    /// Whether a place is one of the configuration as it is: files read again while trying have other ids.
-    fn is_original(&self, origin: Origin) -> bool {
-        let sources = self.bench.server.sources();
-        sources.files().any(|(id, file)| id == origin.span.file && origin.span.end as usize <= file.bytes.len())
+/// Whether a candidate gives mode bits to a path for which fewer were enough.
+fn grants_more(candidate: &Fix, enough: &Fix) -> bool {
+    let modes = |fix: &Fix| match fix.commands.as_slice() {
+        [Command::Chmod { path, mode, .. }] if fix.edits.is_empty() => Some((path.clone(), *mode)),
+        _ => None,
+    };
+    match (modes(candidate), modes(enough)) {
+        (Some((path, mode)), Some((other, needed))) => path == other && mode & needed == needed,
+        _ => false,
     }
 }
 
-/// Whether a refusal is another one than the last.
-fn is_new(now: Option<&Decision>, last: Option<&Decision>) -> bool {
-    match (now, last) {
-        (Some(now), Some(last)) => now.cause != last.cause || now.path != last.path || now.directive != last.directive,
-        (now, None) => now.is_some(),
-        (None, Some(_)) => false,
-    }
+/// What refused.
+fn rule(decision: &Decision) -> (&'static str, Option<Origin>) {
+    (decision.cause.code, decision.directive)
+}
+
+/// Whether a cause is a rule that looks at who asks.
+fn about_clients(code: &str) -> bool {
+    let rules = ["nginx/access-deny", "apache/require-denied", "apache/access-compat", "apache/authz"];
+    rules.iter().any(|rule| code.starts_with(rule))
+}
+
+/// Whether two refusals are the same rule at the same place and path.
+fn same_refusal(one: &Decision, other: &Decision) -> bool {
+    rule(one) == rule(other) && one.path == other.path
 }
 
 fn refused(outcome: Outcome) -> bool {

@@ -198,7 +198,7 @@ impl Page<'_> {
             title.push_str(&format!("  (tried: the answer becomes {})", ending(then)));
         }
         if fix.safety == Safety::Review {
-            title.push_str("  (review: it opens more than this request)");
+            title.push_str("  (review it: it may open more than this request)");
         }
         self.part(out, "fix", &title)?;
         for edit in &fix.edits {

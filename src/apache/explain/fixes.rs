@@ -41,9 +41,9 @@ impl Work<'_> {
     fn of(&self, decision: &Decision) -> Vec<Fix> {
         let code = decision.cause.code.strip_prefix("apache/").unwrap_or(decision.cause.code);
         let mut fixes = match code {
-            "require-denied" | "require-denied-default-root" => {
-                [self.method(decision), self.require(decision), self.section(decision)].concat()
-            }
+            "require-denied" => [self.method(decision), self.require(decision), self.section(decision)].concat(),
+            // A requirement beside the one of `<Directory />` would open the whole disk to the client.
+            "require-denied-default-root" => [self.section(decision), self.require(decision)].concat(),
             "access-compat-deny" | "access-compat-order-default" => {
                 [self.method(decision), self.allow_from(decision)].concat()
             }

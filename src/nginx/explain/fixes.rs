@@ -93,6 +93,14 @@ impl Work<'_> {
             };
             fixes.extend(self.reword(span, &format!("{line};"), format!("write `{line};`")));
         }
+        let rows = decision.related.iter().filter(|related| matches!(related.role, "map" | "geo"));
+        for span in rows.map(|related| related.origin.span) {
+            let row = self.head(span);
+            if row.ends_with(';') && !row.starts_with("default") {
+                let title = format!("take {} out of the table that feeds the condition", self.shown(span));
+                fixes.extend(safe(Edit::delete(self.sources, span), title));
+            }
+        }
         if decision.cause.code.ends_with("return-403")
             && let Some(span) = decision.directive.map(|origin| origin.span)
         {
