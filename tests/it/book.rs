@@ -129,10 +129,12 @@ fn every_cause_has_a_page() -> Result<(), Failed> {
     for server in ["nginx", "apache"] {
         let Ok(entries) = fs::read_dir(directory.join(server)) else { continue };
         for entry in entries {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let code = format!("{server}/{}", name.trim_end_matches(".md"));
-            if why403::cause::find(&code).is_none() {
-                wrong.push(format!("docs/causes/{server}/{name} is a page of no cause"));
+            let path = entry?.path();
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            match why403::cause::find(&format!("{server}/{name}")) {
+                Some(_) => {}
+                None if std::env::var_os("UPDATE").is_some() => fs::remove_file(&path)?,
+                None => wrong.push(format!("{} is a page of no cause; UPDATE=1 removes it", path.display())),
             }
         }
     }
