@@ -1,9 +1,12 @@
 //! The command line. One file a command; what they share is here.
 
+mod capture;
 mod cause;
 mod explain;
+mod fix;
 mod lint;
 mod rules;
+mod session;
 mod settings;
 mod shell;
 mod write;
@@ -36,6 +39,10 @@ pub struct Cli {
 enum Command {
     /// Say which status a request gets, which directive decides it, why, and what would change it
     Explain(explain::Options),
+    /// Show what ends a refusal as a diff and commands, and make the edits with --write
+    Fix(fix::Options),
+    /// Write a configuration and the modes of what it serves into one archive, which --config accepts
+    Capture(capture::Options),
     /// Print the page of a cause
     Cause(cause::Options),
     /// Check configurations for what is refused, and for what does not mean what it says
@@ -73,6 +80,8 @@ pub fn main() -> ExitCode {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let ended = match cli.command {
         Command::Explain(options) => explain::run(&options, &mut out),
+        Command::Fix(options) => fix::run(&options, &mut out),
+        Command::Capture(options) => capture::run(&options, &mut out),
         Command::Cause(options) => cause::run(&options, &mut out),
         Command::Lint(options) => lint::run(&options, &mut out),
         Command::Rule(options) => rules::page(&options, &mut out),

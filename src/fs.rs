@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fact::{Fact, Question};
 
+pub mod archive;
 pub mod cached;
 mod disk;
 pub mod manifest;

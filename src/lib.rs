@@ -5,6 +5,7 @@
 
 pub mod apache;
 pub mod ask;
+pub mod capture;
 pub mod cause;
 pub mod cli;
 pub mod explain;

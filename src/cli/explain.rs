@@ -1,25 +1,17 @@
 //! `why403 explain`: one question on the command line, or a request a line and an answer a line.
 
-use std::borrow::Cow;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
 
+use super::session::{RequestOptions, Session};
 use super::settings::{Files, ServerOptions};
 use super::{ANSWERED, Failure, NOT_ASKED, written};
-use crate::ask::{self, AskError, Id, Question};
-use crate::explain::{Answer, Bench, Fields};
-use crate::fact::{Answers, Fact};
-use crate::fs::{Filesystem, Identity};
+use crate::ask::{self, AskError, Id};
+use crate::explain::Fields;
 use crate::report::{human, json, jsonl};
 use crate::request::Request;
-use crate::server::{LoadOptions, Server};
-use crate::world::{NoResolver, World};
-
-/// Largest certificate that is read, in bytes.
-const MAX_PEM: u64 = 1 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -28,7 +20,7 @@ pub(super) struct Options {
     #[command(flatten)]
     request: RequestOptions,
     /// A request a line (JSON); `-` reads standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "url")]
+    #[arg(long, value_name = "FILE", conflicts_with = "url", required_unless_present = "url")]
     requests: Option<PathBuf>,
     /// Parts of the answer to compute and show, comma-separated: request, outcome, cause, trace, assumptions,
     /// alternatives, fixes
@@ -37,41 +29,6 @@ pub(super) struct Options {
     /// How to show the answer
     #[arg(long, value_enum, default_value = "human")]
     format: Format,
-}
-
-/// The request, in options. With `--requests` they are what a line has where it says nothing itself.
-#[derive(Debug, Clone, Args)]
-pub(super) struct RequestOptions {
-    /// Address of the client (the TCP peer), or `unix:` [default: 127.0.0.1]
-    #[arg(long, value_name = "IP")]
-    from: Option<String>,
-    /// Local address that the client connects to
-    #[arg(long, value_name = "IP")]
-    to: Option<String>,
-    /// Request method [default: GET]
-    #[arg(long, value_name = "M")]
-    method: Option<String>,
-    /// A header line; may be given several times
-    #[arg(long, value_name = "'K: V'", value_parser = parse_header)]
-    header: Vec<(String, String)>,
-    /// Credentials, sent as Basic authorization
-    #[arg(long, value_name = "NAME[:PASS]")]
-    user: Option<String>,
-    /// Version in the request line [default: 1.1]
-    #[arg(long, value_name = "V")]
-    http_version: Option<String>,
-    /// Send no Host header but one that is given
-    #[arg(long)]
-    no_host: bool,
-    /// Client certificate: none, ok, failed, or a PEM file [default: none]
-    #[arg(long, value_name = "WHICH")]
-    client_cert: Option<String>,
-    /// Raw request target, where it is not the URL's path
-    #[arg(long)]
-    target: Option<String>,
-    /// What to ask for: a URL chooses scheme, address, port and Host; a bare path asks the first default server
-    #[arg(value_name = "URL|PATH", required_unless_present = "requests")]
-    url: Option<String>,
 }
 
 /// How an answer is shown.
@@ -89,45 +46,9 @@ fn parse_fields(list: &str) -> Result<Fields, String> {
     Fields::parse(list).map_err(|name| format!("`{name}` is no part of an answer"))
 }
 
-fn parse_header(line: &str) -> Result<(String, String), String> {
-    let (name, value) = line.split_once(':').ok_or("a header line is `Name: value`")?;
-    Ok((name.trim_end().to_owned(), value.trim().to_owned()))
-}
-
-impl RequestOptions {
-    /// What these options say, as a request line would.
-    fn question(&self) -> Question<'_> {
-        self.fill(Question { url: borrowed(&self.url), target: borrowed(&self.target), ..Question::default() })
-    }
-
-    /// A line, with these options for what it leaves out.
-    fn fill<'q>(&'q self, line: Question<'q>) -> Question<'q> {
-        let given = || self.header.iter().map(|(name, value)| (name.as_str().into(), Some(value.as_str().into())));
-        Question {
-            method: line.method.or_else(|| borrowed(&self.method)),
-            from: line.from.or_else(|| borrowed(&self.from)),
-            to: line.to.or_else(|| borrowed(&self.to)),
-            headers: line.headers.or_else(|| (!self.header.is_empty()).then(|| given().collect())),
-            user: line.user.or_else(|| borrowed(&self.user)),
-            version: line.version.or_else(|| borrowed(&self.http_version)),
-            no_host: line.no_host.or(self.no_host.then_some(true)),
-            client_cert: line.client_cert.or_else(|| borrowed(&self.client_cert)),
-            ..line
-        }
-    }
-}
-
-fn borrowed(option: &Option<String>) -> Option<Cow<'_, str>> {
-    option.as_deref().map(Cow::Borrowed)
-}
-
-/// A loaded server and the world it lives in: what every question of one invocation shares.
-struct Session<'a> {
-    server: Server,
-    options: LoadOptions,
-    loading: &'a dyn Filesystem,
-    fs: &'a dyn Filesystem,
-    worker: Option<Identity>,
+/// Shows answers.
+struct Desk<'a> {
+    session: Session<'a>,
     fields: Fields,
     format: Format,
     style: human::Style,
@@ -137,34 +58,28 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
     // Whoever writes requests into a pipe may change files between them.
     let files = if options.requests.as_deref() == Some(Path::new("-")) { Files::Moving } else { Files::Still };
     let ground = options.server.ground(files)?;
-    let (server, load_options) = options.server.load(ground.loading())?;
-    let session = Session {
-        server,
-        options: load_options,
-        loading: ground.loading(),
-        fs: ground.serving(),
-        worker: options.server.worker(ground.loading()),
+    let desk = Desk {
+        session: Session::open(&options.server, &ground)?,
         fields: options.fields.unwrap_or(Fields::ALL),
         format: options.format,
         style: super::style(),
     };
     match &options.requests {
-        None => session.one(options, out),
-        Some(path) if path == Path::new("-") => session.lines(options, io::stdin().lock(), out),
+        None => desk.one(options, out),
+        Some(path) if path == Path::new("-") => desk.lines(options, io::stdin().lock(), out),
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            session.lines(options, io::BufReader::new(file), out)
+            desk.lines(options, io::BufReader::new(file), out)
         }
     }
 }
 
-impl Session<'_> {
+impl Desk<'_> {
     /// The question of the command line.
     fn one(&self, options: &Options, out: &mut dyn Write) -> Result<u8, Failure> {
         let question = options.request.question();
-        let request = self.request(&question).map_err(|error| format!("{}: {}", error.field, error.message))?;
-        let answer = self.answer(&request);
-        written(self.show("1", &request, &answer, out))?;
+        let request = self.session.request(&question).map_err(|error| format!("{}: {}", error.field, error.message))?;
+        written(self.show("1", &request, out))?;
         Ok(ANSWERED)
     }
 
@@ -202,7 +117,7 @@ impl Session<'_> {
     ) -> Result<Result<(), AskError>, Failure> {
         let asked = ask::read(text).and_then(|question| {
             let question = options.request.fill(question);
-            let request = self.request(&question)?;
+            let request = self.session.request(&question)?;
             Ok((question.id.as_ref().map(Id::to_string), request))
         });
         let (id, request) = match asked {
@@ -210,42 +125,18 @@ impl Session<'_> {
             Err(error) => return Ok(Err(error)),
         };
         let id = id.unwrap_or_else(|| number.to_string());
-        let answer = self.answer(&request);
-        written(self.show(&id, &request, &answer, out))?;
+        written(self.show(&id, &request, out))?;
         Ok(Ok(()))
     }
 
-    fn request(&self, question: &Question) -> Result<Request, AskError> {
-        ask::request(question, |path| {
-            let path = std::path::absolute(path).map_err(|error| format!("{path}: {error}"))?;
-            match self.fs.read(&path, MAX_PEM) {
-                Fact::Known(Ok(bytes)) => Ok(bytes),
-                Fact::Known(Err(errno)) => Err(format!("cannot read {}: {errno}", path.display())),
-                Fact::Unknown(_) => Err(format!("cannot read {}", path.display())),
-            }
-        })
-    }
-
-    fn answer(&self, request: &Request) -> Answer {
-        let answers = Answers::new();
-        let world = World {
-            fs: self.fs,
-            worker: self.worker.as_ref(),
-            resolver: &NoResolver,
-            now: seconds_since_epoch(),
-            answers: &answers,
-            trace: false,
-        };
-        let bench = Bench { server: &self.server, options: &self.options, loading: self.loading, world };
-        bench.explain(request, self.fields)
-    }
-
-    fn show(&self, id: &str, request: &Request, answer: &Answer, out: &mut dyn Write) -> io::Result<()> {
-        let line = || jsonl::Answer::new(id, &self.server, request, answer, self.fields);
+    fn show(&self, id: &str, request: &Request, out: &mut dyn Write) -> io::Result<()> {
+        let answer = &self.session.answer(request, self.fields);
+        let server = &self.session.server;
+        let line = || jsonl::Answer::new(id, server, request, answer, self.fields);
         match self.format {
             Format::Human => {
-                let page = human::Page { style: &self.style, server: &self.server, fs: self.fs, request, answer };
-                page.write(out)
+                let fs = self.session.ground.serving();
+                human::Page { style: &self.style, server, fs, request, answer }.write(out)
             }
             Format::Json => json::write(out, &line()),
             Format::Jsonl => jsonl::write_line(out, &line()),
@@ -259,10 +150,4 @@ impl Session<'_> {
             Format::Jsonl => jsonl::write_line(out, &jsonl::Refusal::new(id, error)),
         }
     }
-}
-
-/// The time of the question: a link that has expired by now is expired in the answer.
-fn seconds_since_epoch() -> Option<i64> {
-    let time = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    i64::try_from(time.as_secs()).ok()
 }

@@ -144,7 +144,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
     for Unusable { path, why } in &unusable {
         written(writeln!(io::stderr(), "why403: {}: {why}", path.display()))?;
     }
-    let worker = server.worker(ground.loading());
+    let worker = server.worker(&ground);
     let answers = Answers::default();
     let world = World {
         fs: ground.serving(),

@@ -1,11 +1,14 @@
 //! Which server, with which configuration, in which file system: the options that every command shares.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use super::Failure;
+use crate::capture::About;
 use crate::fact::Fact;
+use crate::fs::archive::{ArchiveFs, is_archive};
 use crate::fs::cached::CachedFs;
 use crate::fs::manifest::ManifestFs;
 use crate::fs::real::RealFs;
@@ -33,7 +36,7 @@ const USUAL_PLACES: &[(&str, Kind)] = &[
 /// The server asked about.
 #[derive(Debug, Clone, Args)]
 pub struct ServerOptions {
-    /// Main configuration file; without it the usual places are tried
+    /// Main configuration file, or an archive of `why403 capture`; without it the usual places are tried
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Which server; recognised from the file when not given
@@ -90,6 +93,8 @@ pub struct Ground {
     loading: Box<dyn Filesystem>,
     /// The server sees this while it serves, where it is another tree.
     serving: Option<Box<dyn Filesystem>>,
+    /// How a captured configuration is to be loaded.
+    captured: Option<About>,
 }
 
 impl Ground {
@@ -122,16 +127,32 @@ impl ServerOptions {
                 None => Box::new(RealFs),
             })
         };
-        let loading: Box<dyn Filesystem> = match files {
-            Files::Still => Box::new(CachedFs::new(host()?)),
-            Files::Moving => host()?,
+        let (loading, captured): (Box<dyn Filesystem>, _) = match (self.archive()?, files) {
+            (Some((archive, about)), _) => (Box::new(archive), Some(about)),
+            (None, Files::Still) => (Box::new(CachedFs::new(host()?)), None),
+            (None, Files::Moving) => (host()?, None),
         };
         let serving: Option<Box<dyn Filesystem>> = match &self.manifest {
             _ if self.no_fs => Some(Box::new(UnknownFs)),
             Some(path) => Some(Box::new(self.manifest(path)?)),
             None => None,
         };
-        Ok(Ground { loading, serving })
+        Ok(Ground { loading, serving, captured })
+    }
+
+    /// What `--config` names, where it is an archive of `why403 capture`.
+    fn archive(&self) -> Result<Option<(ArchiveFs, About)>, Failure> {
+        let Some(path) = self.config.as_deref().filter(|path| path.is_file()) else { return Ok(None) };
+        let unreadable = |error: std::io::Error| Failure(format!("{}: {error}", path.display()));
+        let mut file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut head = Vec::with_capacity(512);
+        file.by_ref().take(512).read_to_end(&mut head).map_err(unreadable)?;
+        if !is_archive(&head) {
+            return Ok(None);
+        }
+        let whole = std::io::Cursor::new(head).chain(std::io::BufReader::new(file));
+        let read = ArchiveFs::read(whole).and_then(|(archive, about)| Ok((archive, About::read(&about)?)));
+        read.map(Some).map_err(|error| Failure(format!("{}: {error}", path.display())))
     }
 
     fn manifest(&self, path: &Path) -> Result<ManifestFs, Failure> {
@@ -141,7 +162,19 @@ impl ServerOptions {
     }
 
     /// Reads the configuration. The options say how, to read a changed one again.
-    pub fn load(&self, fs: &dyn Filesystem) -> Result<(Server, LoadOptions), Failure> {
+    pub fn load(&self, ground: &Ground) -> Result<(Server, LoadOptions), Failure> {
+        let fs = ground.loading();
+        if let Some(about) = &ground.captured {
+            let kind = if about.server == Kind::Nginx.name() { Kind::Nginx } else { Kind::Apache };
+            let options = LoadOptions {
+                config: about.config.clone(),
+                version: self.server_version.clone().or_else(|| about.version.clone()),
+                modules: self.modules.clone().or_else(|| about.modules.clone()),
+                prefix: about.prefix.clone(),
+                defines: if self.define.is_empty() { about.defines.clone() } else { self.define.clone() },
+            };
+            return Ok((Server::load(kind, &options, fs), options));
+        }
         let (config, found) = match &self.config {
             Some(config) => (self.below_root(absolute(config)?, fs)?, None),
             None => self.search(fs)?,
@@ -173,9 +206,10 @@ impl ServerOptions {
     }
 
     /// The worker identity of `--worker`. A user of whom only the name is known makes permissions a question.
-    pub fn worker(&self, fs: &dyn Filesystem) -> Option<Identity> {
-        let option = self.worker.as_deref()?;
-        Some(match Accounts::read(fs).worker(option) {
+    pub fn worker(&self, ground: &Ground) -> Option<Identity> {
+        let captured = ground.captured.as_ref().and_then(|about| about.worker.as_deref());
+        let option = self.worker.as_deref().or(captured)?;
+        Some(match Accounts::read(ground.loading()).worker(option) {
             Fact::Known(identity) => identity,
             Fact::Unknown(_) => Identity::unknown(option),
         })

@@ -312,7 +312,7 @@ impl Page<'_> {
 }
 
 /// How a request ends, in a few words.
-fn ending(outcome: Outcome) -> String {
+pub fn ending(outcome: Outcome) -> String {
     match outcome {
         Outcome::Response(status) => status.to_string(),
         Outcome::Upstream => "handed to a back end".to_owned(),
