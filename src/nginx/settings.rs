@@ -329,6 +329,10 @@ impl Settings<'_> {
             let referer = Arc::make_mut(&mut conf.referer);
             referer.set(name, args, origin, first, self.table);
             if args.contains(&&b"server_names"[..]) {
+                if self.server_names.is_empty() {
+                    // A server without names has the empty one.
+                    referer.add_server_name(b"");
+                }
                 for name in self.server_names {
                     match &name.value {
                         ServerName::Text(text) => referer.add_server_name(text),

@@ -87,8 +87,13 @@ impl<'a> Checker<'a> {
             let Some(origin) = referers.given else { continue };
             let mut keys = referers.keys.take().unwrap_or_default();
             if let (true, Some(server)) = (referers.server_names, self.http.scopes[scope].server) {
-                let mut names = self.http.servers[server].names.iter().filter(|name| name.first() != Some(&b'~'));
-                let verdict = names.try_for_each(|name| keys.require(name, true));
+                let names = &self.http.servers[server].names;
+                let mut texts = names.iter().filter(|name| name.first() != Some(&b'~'));
+                let verdict = texts.try_for_each(|name| keys.require(name, true));
+                if names.is_empty() {
+                    // A server without names has the empty one.
+                    keys.add(b"", true);
+                }
                 self.refuse_at_end(opener, verdict);
             }
             if referers.lenient && keys.is_empty() {
