@@ -7,7 +7,10 @@ use super::{Block, Configuration, line};
 /// The hosts that requests name: two served ones, one that no server has.
 pub const HOSTS: [&str; 4] = ["a.test", "www.a.test", "b.test", "none.test"];
 
-const MODULES: [&str; 21] = [
+const MODULES: [&str; 24] = [
+    "proxy",
+    "proxy_http",
+    "cgid",
     "mpm_event",
     "authn_core",
     "authn_file",
@@ -80,6 +83,33 @@ pub fn config(dice: &mut Dice, tree: &Tree) -> Configuration {
             "RemoteIPInternalProxy 127.0.0.1 10.0.0.0/24",
         ])));
     }
+    if dice.percent(12) {
+        main.push(line(dice.one(&[
+            "AllowEncodedSlashes On",
+            "AllowEncodedSlashes NoDecode",
+            "MergeSlashes Off",
+            "TraceEnable off",
+            "AccessFileName .acl .htaccess",
+            "HttpProtocolOptions Unsafe",
+            "TraceEnable extended",
+            "LimitRequestFields 3",
+            "RegexDefaultOptions +ICASE",
+        ])));
+    }
+    if dice.percent(12) {
+        main.push(Block::section(
+            "IfModule",
+            dice.one(&["rewrite_module", "!mod_rewrite.c", "mod_none.c", "mod_alias.c"]),
+            [line("Redirect 403 /docs")],
+        ));
+    }
+    if dice.percent(10) {
+        main.push(line(dice.one(&[
+            "ScriptAlias /pass/ \"@ROOT@/www/a/\"",
+            "ProxyPass /pass/ http://127.0.0.1:8081/",
+            "ProxyPass /a/ http://127.0.0.1:8081/",
+        ])));
+    }
     main.extend(server_settings(dice));
     for _ in 0..1 + dice.below(4) {
         main.push(section(dice, 0));
@@ -150,6 +180,12 @@ fn section(dice: &mut Dice, depth: usize) -> Block {
         _ => (
             "If",
             dice.one(&[
+                "\"%{REMOTE_ADDR} -ipmatch '10.0.0.0/8'\"",
+                "\"! -e %{REQUEST_FILENAME}\"",
+                "\"%{REMOTE_USER} == 'alice'\"",
+                "\"%{ENV:bad} == '1'\"",
+                "true",
+                "\"%{REQUEST_URI} -strmatch '/a/*'\"",
                 "\"%{REQUEST_METHOD} == 'POST'\"",
                 "\"%{HTTP_USER_AGENT} =~ /badbot/i\"",
                 "\"-R '10.0.0.0/8'\"",
@@ -258,6 +294,13 @@ fn settings(dice: &mut Dice, place: Place, chance: usize) -> Vec<Block> {
     if dice.percent(chance / 5) {
         found.push(line(dice.one(&[
             "AcceptPathInfo On",
+            "AcceptPathInfo Default",
+            "SetHandler none",
+            "SetHandler default-handler",
+            "DirectoryIndexRedirect on",
+            "IndexIgnore *",
+            "AddType text/plain .php",
+            "FileETag None",
             "AcceptPathInfo Off",
             "DirectorySlash Off",
             "FallbackResource /index.html",
@@ -351,7 +394,7 @@ fn requirement(dice: &mut Dice, depth: usize) -> Block {
         0..3 => "Require all denied".to_owned(),
         3..5 => "Require all granted".to_owned(),
         5..9 => format!("Require ip {}", dice.one(&NETS)),
-        9 => "Require local".to_owned(),
+        9 => dice.one(&["Require local", "Require local", "Require valid-user", "Require user alice"]).to_owned(),
         10 => format!("Require method {}", dice.one(&["GET", "POST", "GET HEAD", "PUT DELETE"])),
         11 => format!("Require env {}", dice.one(&["good", "bad"])),
         12 => format!(
@@ -387,6 +430,13 @@ fn rewrites(dice: &mut Dice, place: Place) -> Vec<Block> {
                     "%{REMOTE_ADDR} ^10\\.",
                     "%{HTTP_HOST} =a.test",
                     "%{REQUEST_URI} ^/a/",
+                    "%{ENV:good} =1",
+                    "%{REQUEST_FILENAME} -l",
+                    "%{THE_REQUEST} \\s/a",
+                    "%{REMOTE_ADDR} !^127",
+                    "%{HTTPS} off",
+                    "expr \"%{REQUEST_METHOD} == 'GET'\"",
+                    "%{REQUEST_URI} -U",
                 ])
             )));
         }
@@ -405,6 +455,15 @@ fn rewrites(dice: &mut Dice, place: Place) -> Vec<Block> {
                 "^/?docs/ /a/x.txt [PT]",
                 "^/?img/ - [END]",
                 "^index\\.html$ - [L]",
+                "^(.*)\\.html$ $1.txt [L]",
+                "^ - [R=403]",
+                "^/?a/b - [F,NC]",
+                "!\\.html$ - [F]",
+                "^/?old http://b.test/ [R,L]",
+                "^ - [S=1]",
+                "^/?private - [CO=a:b:c,F]",
+                "^/?f$ /a/ [N=3]",
+                "^/?up/(.*) /other/$1",
             ])
         )));
     }

@@ -16,6 +16,11 @@ pub fn config(dice: &mut Dice) -> Configuration {
     ));
     http.push(Block::new("map $uri $by_uri", uri_map(dice)));
     http.push(Block::new("geo $by_net", geo(dice)));
+    http.push(Block::new(
+        "map $http_referer$args $mixed",
+        [line("hostnames;"), line("default \"\";"), line("volatile;"), line("~x=1$ 1;"), line("~*evil evil;")],
+    ));
+    http.push(Block::new(r#"split_clients "$remote_addr$uri" $half"#, [line("50% 1;"), line("* \"\";")]));
     http.extend(settings(dice, Level::Http));
     for index in 0..1 + dice.below(2) {
         http.push(server(dice, index));
@@ -56,6 +61,7 @@ fn server(dice: &mut Dice, index: usize) -> Block {
             inside.push(one);
         }
     }
+    inside.push(Block::new("location = /sub", [line("internal;"), line(subrequest(dice))]));
     inside.push(Block::new(
         "location @fallback",
         [line(dice.one(&["return 403;", "return 204;", "try_files /index.html =404;"]))],
@@ -65,6 +71,12 @@ fn server(dice: &mut Dice, index: usize) -> Block {
 
 fn location(dice: &mut Dice, depth: usize) -> Block {
     let name = dice.one(&[
+        "/pass/",
+        "/sub",
+        "\"/a/out\"",
+        "~ ^/(?<dir>a|docs)/",
+        "= /a/",
+        "/A/",
         "/",
         "/a/",
         "/a",
@@ -111,12 +123,31 @@ fn location(dice: &mut Dice, depth: usize) -> Block {
         0..5 => inside.push(line("proxy_pass http://127.0.0.1:8081;")),
         5..8 => inside.push(line("fastcgi_pass 127.0.0.1:9000;")),
         8..10 => inside.push(line("empty_gif;")),
+        10..13 => inside.push(line("root @ROOT@$flag/www;")),
+        13..15 => inside.push(line("stub_status;")),
+        15..17 => inside.push(line("random_index on;")),
         _ => {}
     }
     if depth < 2 && !name.starts_with('=') && dice.percent(14) {
         inside.push(nested(dice, name));
     }
     Block::new(&format!("location {name}"), inside)
+}
+
+/// What an authorization subrequest is answered.
+fn subrequest(dice: &mut Dice) -> &'static str {
+    dice.one(&[
+        "return 403;",
+        "return 401;",
+        "return 204;",
+        "return 200 ok;",
+        "return 404;",
+        "deny 10.0.0.0/8;",
+        "proxy_pass http://127.0.0.1:8081;",
+        "try_files /a/x.txt =403;",
+        "return 302 /a/;",
+        "auth_basic closed;",
+    ])
 }
 
 /// A location inside another one, which nginx takes only where it lies inside by its text.
@@ -191,6 +222,12 @@ fn settings(dice: &mut Dice, level: Level) -> Vec<Block> {
                 "500 502 /50x.html",
                 "403 http://b.test/",
                 "403 =444 /x",
+                "403 = /x.php",
+                "401 =403 /403.html",
+                "404 403 = /f",
+                "403 = /x.php",
+                "401 =403 /403.html",
+                "404 403 = /f",
                 "404 =403 /none.html",
                 "405 =200 /index.html",
                 "403 /private/z.txt",
@@ -229,6 +266,56 @@ fn settings(dice: &mut Dice, level: Level) -> Vec<Block> {
     if dice.percent(chance(6)) {
         found.push(line("recursive_error_pages on;"));
     }
+    if dice.percent(chance(10)) {
+        found.push(line(dice.one(&[
+            "auth_request /sub;",
+            "auth_request /sub;",
+            "auth_request off;",
+            "auth_request /none;",
+            "auth_request /a/x.txt;",
+            "auth_request /private/;",
+        ])));
+    }
+    if dice.percent(chance(6)) {
+        // None of these changes who may see what.
+        found.push(line(dice.one(&[
+            "add_header X-Frame-Options DENY always;",
+            "log_not_found off;",
+            "server_tokens off;",
+            "etag off;",
+            "expires 1d;",
+            "gzip on;",
+            "absolute_redirect off;",
+            "port_in_redirect off;",
+            "server_name_in_redirect on;",
+            "chunked_transfer_encoding off;",
+            "keepalive_timeout 5;",
+            "sendfile off;",
+            "limit_rate 100k;",
+            "client_max_body_size 1;",
+            "open_file_cache max=10;",
+            "if_modified_since before;",
+            "max_ranges 0;",
+            "types { text/html php; }",
+        ])));
+    }
+    if dice.percent(chance(4)) {
+        found.push(line(dice.one(&["mirror /none;", "gzip_static on;"])));
+    }
+    if level == Level::Server && dice.percent(8) {
+        found.push(line(dice.one(&[
+            "merge_slashes off;",
+            "underscores_in_headers on;",
+            "ignore_invalid_headers off;",
+            "large_client_header_buffers 4 8k;",
+        ])));
+    }
+    if level != Level::Http && dice.percent(chance(5)) {
+        found.push(line(dice.one(&[
+            "secure_link $arg_x,$arg_y;\n        secure_link_md5 \"$secure_link_expires$uri k\";",
+            "secure_link $cookie_k;\n        secure_link_md5 k;",
+        ])));
+    }
     if dice.percent(chance(7)) {
         found.push(line(dice.one(&[
             "set_real_ip_from 127.0.0.1;",
@@ -240,8 +327,12 @@ fn settings(dice: &mut Dice, level: Level) -> Vec<Block> {
             found.push(line("real_ip_recursive on;"));
         }
     }
-    if level != Level::Http && dice.percent(chance(6)) {
-        found.push(line("valid_referers none blocked *.a.test;"));
+    if level == Level::Server || dice.percent(chance(6)) && level == Level::Location {
+        found.push(line(dice.one(&[
+            "valid_referers none blocked *.a.test;",
+            "valid_referers *.a.test;",
+            r"valid_referers none *.a.test ~\.test/;",
+        ])));
     }
     found
 }
@@ -256,7 +347,19 @@ fn limit_except(dice: &mut Dice) -> Block {
     Block::new(&format!("limit_except {methods}"), inside)
 }
 
-const CONDITIONS: [&str; 18] = [
+const CONDITIONS: [&str; 30] = [
+    "$half",
+    "$mixed",
+    "$invalid_referer",
+    "$secure_link",
+    "$secure_link = 0",
+    "-x $request_filename",
+    "!-x $document_root$uri",
+    "$scheme = http",
+    "$remote_addr ~ ^10",
+    "$request_uri ~ //",
+    "$server_port = 8080",
+    "$is_args",
     "$bad_agent",
     "$bad_agent = 2",
     "$by_net",

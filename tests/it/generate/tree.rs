@@ -89,7 +89,7 @@ const OWNERS: &[&str] = &["root:root", "www-data:www-data", "root:www-data", "10
 
 /// Paths to ask for, raw: most hit the tree, some need normalising, some hit nothing.
 pub fn path(dice: &mut Dice) -> String {
-    const PLAIN: [&str; 40] = [
+    const PLAIN: [&str; 43] = [
         "/",
         "/a/",
         "/a",
@@ -123,6 +123,9 @@ pub fn path(dice: &mut Dice) -> String {
         "/empty",
         "/none",
         "/none/",
+        "/sub",
+        "/sub/x",
+        "/pass/x",
         "/a/none.txt",
         "/A/x.txt",
         "/403.html",
@@ -202,6 +205,77 @@ pub fn request(dice: &mut Dice, hosts: &[&str]) -> Value {
     }
     if dice.percent(4) {
         request["version"] = json!("1.0");
+        request["no_host"] = json!(dice.percent(50));
+    }
+    if dice.percent(10) {
+        odd(dice, &mut request);
     }
     request
+}
+
+/// Makes a request that few clients would send.
+fn odd(dice: &mut Dice, request: &mut Value) {
+    let header = |request: &mut Value, name: &str, value: &str| match request["headers"].as_array_mut() {
+        Some(headers) => headers.push(json!([name, value])),
+        None => request["headers"] = json!([[name, value]]),
+    };
+    match dice.below(10) {
+        0 => request["no_host"] = json!(true),
+        1 => header(
+            request,
+            "Host",
+            dice.one(&["b.test", "a.test:80", "bad host", "", "A.TEST.", "[::1]", "x/../y", "a.test:x"]),
+        ),
+        2 => {
+            let targets = [
+                "http://b.test/a/x.txt",
+                "*",
+                "/%00",
+                "/%zz",
+                "/a%2fx.txt",
+                "/a/%2e%2e/f",
+                "/a\\x.txt",
+                "a/x.txt",
+                "/../f",
+                "/..",
+                "/a/..",
+                "/%2e%2e/f",
+                "//",
+                "/a//b//y.txt",
+                "/a/x.txt#y",
+                "/a/x.txt%00",
+                "/a/./b/../x.txt",
+                "/private%2fz.txt",
+                "/x.php/info",
+                "/a/x.txt/info",
+            ];
+            request["target"] = json!(dice.one(&targets));
+        }
+        3 => header(request, "Range", dice.one(&["bytes=0-2", "bytes=900-", "bytes=5-1", "lines=1-2", "bytes=-3"])),
+        4 => header(request, "If-None-Match", dice.one(&["*", "\"none\""])),
+        5 => header(request, "If-Match", dice.one(&["*", "\"none\""])),
+        6 => header(request, "Expect", dice.one(&["100-continue", "other"])),
+        7 => {
+            request["method"] =
+                json!(dice.one(&["TRACE", "CONNECT", "PROPFIND", "get", "MKCOL", "COPY", "LOCK", "BREW"]))
+        }
+        8 => {
+            if let Some(fields) = request.as_object_mut() {
+                fields.remove("user");
+            }
+            header(
+                request,
+                "Authorization",
+                dice.one(&[
+                    "Basic !!!",
+                    "Digest x",
+                    "Basic",
+                    "Basic YWxpY2U6c2VjcmV0",
+                    "basic YWxpY2U6c2VjcmV0",
+                    "Bearer x",
+                ]),
+            );
+        }
+        _ => header(request, "Content-Length", dice.one(&["0", "x", "-1"])),
+    }
 }
