@@ -181,7 +181,9 @@ fn blame(expect: &Value, answer: &Value) -> Result<(), String> {
         accepted.push((flip["file"].as_str().unwrap_or("?").to_owned(), flip["line"].as_u64()));
     }
     let mut named = vec![&cause["directive"]];
-    named.extend(cause["related"].as_array().into_iter().flatten().filter(|related| related["role"] == "co-decider"));
+    // An expert may point at the location whose rule decides instead of at the rule.
+    let related = cause["related"].as_array().into_iter().flatten();
+    named.extend(related.filter(|related| related["role"] == "co-decider" || related["role"] == "location"));
     let hit = named.iter().any(|place| {
         let file = place["file"].as_str().unwrap_or("");
         accepted.iter().any(|(wanted, line)| file.ends_with(&format!("/{wanted}")) && place["line"].as_u64() == *line)
