@@ -134,6 +134,7 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
         trace: Trace::new(world.trace),
         version: config.build.version,
         notes: config.notes.clone(),
+        handed_over: 0,
     };
     let mut seen = Seen { client: shown_peer(request.peer), ..Seen::default() };
     let ending = answer(http, request, &mut seen, &mut cx);
@@ -162,6 +163,22 @@ fn answer<'a>(http: &'a Http, request: &'a Request, seen: &mut Seen, cx: &mut Cx
     let ending = phases::run(&mut r, cx, first);
     look_back(&r, seen);
     ending
+}
+
+/// Answers a request that this server sends to itself while it answers another one.
+fn answer_again(http: &Http, request: &Request, cx: &Cx) -> Ending {
+    let mut again = Cx {
+        config: cx.config,
+        variables: cx.variables,
+        world: cx.world,
+        inquiry: cx.inquiry,
+        disk: cx.disk,
+        trace: Trace::new(false),
+        version: cx.version,
+        notes: Vec::new(),
+        handed_over: cx.handed_over + 1,
+    };
+    answer(http, request, &mut Seen::default(), &mut again)
 }
 
 /// What the reader is told about the request, as it was understood in the end.

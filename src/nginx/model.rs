@@ -143,6 +143,8 @@ pub struct LocConf {
     pub limits: Arc<LimitConf>,
     /// What answers when no handler is set: `index`, `autoindex`, …
     pub content: Arc<ContentConf>,
+    /// What a request to an HTTP back end looks like.
+    pub proxy: Arc<ProxyConf>,
     /// What the header filters look at.
     pub filters: Arc<Filters>,
     /// `valid_referers`.
@@ -350,6 +352,17 @@ pub struct ContentConf {
     pub create_full_put_path: Setting<bool>,
     /// `*_intercept_errors` of the pass modules, by [`PassKind`].
     pub intercept_errors: [Setting<bool>; PassKind::COUNT],
+}
+
+/// Settings of `ngx_http_proxy_module` that shape the request.
+#[derive(Clone, Debug)]
+pub struct ProxyConf {
+    /// `proxy_set_header`: name and value.
+    pub headers: Vec<Setting<(Box<[u8]>, ComplexValue)>>,
+    /// `proxy_pass_request_headers`.
+    pub pass_headers: bool,
+    /// `proxy_method`, where one is set.
+    pub method: Option<Origin>,
 }
 
 /// `gzip_static`.

@@ -20,6 +20,7 @@ mod dav;
 mod find_config;
 mod handlers;
 mod index;
+mod loopback;
 mod opaque;
 mod post_read;
 mod preaccess;

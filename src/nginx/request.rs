@@ -34,6 +34,8 @@ pub struct Cx<'a> {
     pub version: Version,
     /// Remarks for the reader.
     pub notes: Vec<String>,
+    /// How often this server handed the request to itself.
+    pub handed_over: u8,
 }
 
 impl Cx<'_> {

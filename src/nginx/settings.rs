@@ -14,7 +14,8 @@ use super::listen::ServerName;
 use super::mapping::full_name;
 use super::model::{
     AccessConf, AccessRule, Alias, AuthConf, ContentConf, CoreConf, DisableSymlinks, ErrorPage, GzipStatic, Handler,
-    LimitConf, LocConf, LocationKind, Mapping, Opaque, OpaquePhase, PassKind, Satisfy, SrvConf, TryFile, VerifyClient,
+    LimitConf, LocConf, LocationKind, Mapping, Opaque, OpaquePhase, PassKind, ProxyConf, Satisfy, SrvConf, TryFile,
+    VerifyClient,
 };
 use super::realip::RealIp;
 use super::request::Method;
@@ -114,6 +115,7 @@ impl Settings<'_> {
             || limits(name, args, origin, here, conf)
             || self.content(name, args, origin, here, conf)
             || self.handler(name, args, origin, conf)
+            || self.proxy(name, args, origin, here, conf)
             || self.modules(name, args, origin, here, conf)
             || server(name, args, origin, srv);
         srv.allow_connect |= name == b"tunnel_pass";
@@ -315,6 +317,25 @@ impl Settings<'_> {
         };
         let url = self.value(args.first().copied().unwrap_or_default());
         conf.handler = Some(Setting::new(Handler::Pass(kind, url), origin));
+        true
+    }
+
+    fn proxy(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, here: &mut Here, conf: &mut LocConf) -> bool {
+        match (name, args) {
+            (b"proxy_set_header", [name, value]) => {
+                let value = self.value(value);
+                let proxy = Arc::make_mut(&mut conf.proxy);
+                if here.first("proxy_set_header") {
+                    proxy.headers.clear();
+                }
+                proxy.headers.push(Setting::new(((*name).into(), value), origin));
+            }
+            (b"proxy_pass_request_headers", _) => {
+                Arc::make_mut(&mut conf.proxy).pass_headers = flag(args).unwrap_or(true);
+            }
+            (b"proxy_method", _) => Arc::make_mut(&mut conf.proxy).method = Some(origin),
+            _ => return false,
+        }
         true
     }
 
@@ -574,6 +595,7 @@ impl LocConf {
                 create_full_put_path: off(),
                 intercept_errors: std::array::from_fn(|_| off()),
             }),
+            proxy: Arc::new(ProxyConf { headers: Vec::new(), pass_headers: true, method: None }),
             filters: Arc::default(),
             referer: Arc::default(),
             secure_link: Arc::default(),

@@ -3,9 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use super::super::request::{Cx, Flow, HttpRequest, Leave, error};
+use super::super::request::{Cx, Ending, Flow, HttpRequest, Leave, error};
 use super::access::Handled;
-use super::{Entry, run};
+use super::{Entry, loopback, run};
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
 use crate::outcome::{Decision, Outcome};
@@ -16,7 +16,14 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
     let Some(uri) = &auth.request.value else { return ControlFlow::Continue(Handled::Declined) };
     let origin = auth.request.origin;
     let mut subrequest = r.subrequest(uri.to_vec());
-    let ending = run(&mut subrequest, cx, ControlFlow::Continue(Entry::ServerRewrite));
+    let mut ending = run(&mut subrequest, cx, ControlFlow::Continue(Entry::ServerRewrite));
+    if ending.outcome == Outcome::Upstream
+        && let Some(answer) = loopback::answer(&mut subrequest, cx)?
+    {
+        // A connection that is closed without an answer is a bad gateway.
+        let outcome = if answer.outcome == Outcome::Closed { Outcome::Response(502) } else { answer.outcome };
+        ending = Ending { outcome, ..answer };
+    }
     r.vars.take_back(subrequest.vars);
     let status = match ending.outcome {
         Outcome::Response(status) => status,
