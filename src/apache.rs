@@ -23,6 +23,7 @@ pub mod load;
 mod mime;
 mod model;
 mod negotiation;
+mod opaque;
 pub mod parse;
 mod proxy;
 mod remoteip;

@@ -16,7 +16,7 @@ use crate::apache::model::{
 };
 use crate::apache::request::normalize::merge_slashes;
 use crate::apache::{
-    Config, actions, alias, content, core, env, mime, negotiation, proxy, remoteip, rewrite, setenvif, speling,
+    Config, actions, alias, content, core, env, mime, negotiation, opaque, proxy, remoteip, rewrite, setenvif, speling,
     userdir, vhost, vhost_alias,
 };
 use crate::pattern::{Options, Pattern};
@@ -484,6 +484,9 @@ fn note_opaque(node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf)
         module: row.and_then(|row| row.modules.first()).copied().unwrap_or_default(),
         origin: node.origin,
     };
+    if !opaque::acts(&opaque) {
+        return;
+    }
     if scope.path.is_none() { draft.records.opaque.push(opaque) } else { dir.opaque.push(opaque) }
 }
 
@@ -532,6 +535,7 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "authz_groupfile_module" => record!(dir.authz_groupfile).command(cmd),
         "allowmethods_module" => access::allowmethods::command(cmd, record!(dir.allowmethods)),
         "ssl_module" => access::ssl::command(cmd, record!(records.ssl), record!(dir.ssl)),
+        "dav_module" => record!(dir.dav).command(cmd),
         "dir_module" => content::dir::command(cmd, record!(dir.dir)),
         "actions_module" => actions::command(cmd, record!(dir.actions)),
         "alias_module" => alias::command(cmd, record!(records.alias), record!(dir.alias)),

@@ -3,5 +3,6 @@
 pub(crate) mod asis;
 pub(crate) mod autoindex;
 pub(crate) mod cgi;
+pub(crate) mod dav;
 pub(crate) mod default_handler;
 pub(crate) mod dir;

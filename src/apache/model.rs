@@ -328,6 +328,8 @@ records! {
         allowmethods: access::allowmethods::DirRecord, merge;
         /// mod_dir.
         dir: content::dir::DirRecord, merge;
+        /// mod_dav.
+        dav: content::dav::DirRecord, merge;
         /// mod_ssl.
         ssl: access::ssl::DirRecord, merge;
         /// mod_actions.

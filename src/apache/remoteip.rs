@@ -113,8 +113,9 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord) {
 pub(crate) fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let Some(record) = r.server.remoteip.clone() else { return Handled::Declined };
     if let Some(Setting { value: true, origin }) = record.protocol {
-        // The connection does not begin with the line that the server waits for.
-        return r.refuse(Decision::new(&cause::apache::REMOTEIP_PROXY_PROTOCOL).by(origin), 400);
+        // The connection does not begin with the line that the server waits for, so it is cut.
+        r.decision = Some(Decision::new(&cause::apache::REMOTEIP_PROXY_PROTOCOL).by(origin));
+        return Handled::Closed;
     }
     let Some(header) = &record.header else { return Handled::Declined };
     let Some(value) = r.headers_in.get(&header.value).map(<[u8]>::to_vec) else { return Handled::Ok };

@@ -3,7 +3,7 @@
 //! The order of the hooks is the list in [`process_request_internal`]; each name is a file below `request/` or a module
 //! of the server beside it. Sub-requests ([`subrequest`]) and internal redirects run through the same list.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 
 use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
@@ -483,6 +483,13 @@ pub(crate) fn host_name(r: &RequestRec, cx: &mut Cx, origin: Option<Origin>, dom
     let Some(ip) = access::compat::client_ip(r.client) else { return false };
     // Names with these characters are in no name server.
     if domain.iter().any(|byte| !(byte.is_ascii_alphanumeric() || b".-_".contains(byte))) {
+        return false;
+    }
+    // Every hosts file has this one, and no other address has this name.
+    if ip.is_loopback() && (ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip.is_ipv6()) {
+        return access::compat::in_domain(domain, b"localhost");
+    }
+    if domain.eq_ignore_ascii_case(b"localhost") {
         return false;
     }
     match cx.world.resolver.name(ip) {

@@ -1,6 +1,6 @@
 //! What the file is, and the last changes before a handler: type_checker and fixups.
 
-use crate::apache::content::dir;
+use crate::apache::content::{dav, dir};
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
@@ -13,11 +13,12 @@ use crate::source::Setting;
 const TYPE_CHECKER: [Hook; 2] = [negotiation::find_ct, mime::find_ct];
 
 /// mod_dir has the last word, so that an index is looked for only where nothing else took the request.
-const FIXUPS: [Hook; 7] = [
+const FIXUPS: [Hook; 8] = [
     rewrite::hook_fixup,
     proxy::fixups,
     alias::fixups,
     env::fixups,
+    dav::fixups,
     rewrite::hook_mimetype,
     speling::fixups,
     dir::fixups,

@@ -1,10 +1,10 @@
 //! The handlers (ap_invoke_handler): the first that does not decline answers.
 
-use crate::apache::content::{asis, autoindex, cgi, default_handler};
+use crate::apache::content::{asis, autoindex, cgi, dav, default_handler};
 use crate::apache::model::{M_GET, M_POST};
 use crate::apache::request::subrequest::internal_redirect;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, handler_is, run_first};
-use crate::apache::{actions, negotiation, proxy};
+use crate::apache::{actions, negotiation, opaque, proxy};
 use crate::cause;
 use crate::fact::Subject;
 use crate::outcome::Decision;
@@ -12,10 +12,11 @@ use crate::source::Setting;
 use crate::trace::apache::Event;
 
 /// The handlers in order; each looks at `r.handler` first. The default handler takes what is left.
-const HANDLERS: [Hook; 10] = [
+const HANDLERS: [Hook; 11] = [
     proxy::handler,
     redirect_handler,
     status_handlers,
+    dav::handler,
     cgi::handler,
     asis::handler,
     negotiation::type_map_handler,
@@ -73,25 +74,16 @@ fn status_handlers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     }
 }
 
-/// Handlers of modules that are not simulated: what they answer is not known.
+/// Handlers of script modules and of modules that are not simulated.
 fn other_handlers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    const OPAQUE: [(&str, &str); 9] = [
-        ("lua-script", "lua_module"),
-        ("imap-file", "imagemap_module"),
-        ("application/x-httpd-imap", "imagemap_module"),
-        ("heartbeat", "heartmonitor_module"),
-        ("form-login-handler", "auth_form_module"),
-        ("form-logout-handler", "auth_form_module"),
-        ("form-redirect-handler", "auth_form_module"),
-        ("case-filter", "case_filter_module"),
-        ("isapi-handler", "isapi_module"),
-    ];
-    let found = OPAQUE.iter().find(|(name, module)| handler_is(r, name) && cx.has_module(module));
-    match found {
-        Some((name, _)) => {
-            let origin = r.handler.as_ref().and_then(|handler| handler.origin);
-            cx.unanswerable(Subject::Opaque(format!("SetHandler {name}")), origin)
-        }
-        None => Handled::Declined,
+    let Some(handler) = r.handler.clone() else { return Handled::Declined };
+    if opaque::is_script_handler(&handler.value, |module| cx.has_module(module)) && r.is_regular() {
+        return Handled::Upstream;
     }
+    let known = |module: &str| cx.has_module(module);
+    if opaque::is_opaque_handler(&handler.value, known) || opaque::is_script_handler(&handler.value, known) {
+        let name = String::from_utf8_lossy(&handler.value);
+        return cx.unanswerable(Subject::Opaque(format!("SetHandler {name}")), handler.origin);
+    }
+    Handled::Declined
 }
