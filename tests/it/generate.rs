@@ -22,6 +22,7 @@ mod apache;
 mod dice;
 mod nginx;
 mod tree;
+mod values;
 
 use dice::Dice;
 use tree::Tree;
@@ -86,8 +87,12 @@ struct Generated {
 }
 
 impl Generated {
-    fn throw(server: &'static str, seed: u64) -> Generated {
+    fn throw(grammar: &'static str, seed: u64) -> Generated {
         let mut dice = Dice::new(seed);
+        if grammar == "values" {
+            return Generated::values(&mut dice);
+        }
+        let server = grammar;
         let tree = Tree::grow(&mut dice);
         let (configuration, hosts) = match server {
             "nginx" => (nginx::config(&mut dice), nginx::HOSTS),
@@ -100,6 +105,19 @@ impl Generated {
         };
         let requests = (0..REQUESTS).map(request).collect();
         Generated { server, configuration, tree, requests }
+    }
+
+    /// nginx again, with values that decide.
+    fn values(dice: &mut Dice) -> Generated {
+        let files = values::FILES.map(|path| (path.to_owned(), format!("{path}\n"))).to_vec();
+        let configuration = values::config(dice);
+        let request = |index: usize| {
+            let mut request = values::request(dice);
+            request["id"] = json!(format!("r{}", index + 1));
+            request
+        };
+        let requests = (0..REQUESTS).map(request).collect();
+        Generated { server: "nginx", configuration, tree: Tree { files, entries: Vec::new() }, requests }
     }
 
     /// The same with one of its requests.
@@ -265,7 +283,7 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// Trials of `CHUNK` configurations each, for both servers.
+/// Trials of `CHUNK` configurations each, for both servers, and for nginx in two grammars.
 pub fn trials() -> Vec<Trial> {
     if !servers::wanted() {
         return Vec::new();
@@ -274,7 +292,7 @@ pub fn trials() -> Vec<Trial> {
         |name: &str, default: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
     let (first, count) = (number("WHY403_SEED", 1), number("WHY403_GENERATE", 200));
     let mut trials = Vec::new();
-    for server in ["nginx", "apache"] {
+    for server in ["nginx", "values", "apache"] {
         for start in (first..first + count).step_by(CHUNK as usize) {
             let end = (start + CHUNK).min(first + count);
             trials
