@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::apache::content::dir::DIR_MAGIC_TYPE;
 use crate::apache::core::options;
 use crate::apache::model::M_GET;
-use crate::apache::request::{Cx, Handled, RequestRec, handler_is};
+use crate::apache::request::{Cx, Handled, RequestRec, conditional, handler_is};
 use crate::cause;
 use crate::outcome::{Decision, Related};
 use crate::source::Origin;
@@ -25,7 +25,7 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     }
     let filename = r.filename.clone().unwrap_or_default();
     match cx.disk.open_dir(Path::new(OsStr::from_bytes(&filename))) {
-        Ok(_) => Handled::Ok,
+        Ok(_) => conditional::listing(r, cx),
         Err(denied) => {
             let mut decision = Decision::new(&cause::apache::AUTOINDEX_UNREADABLE).by(r.mapped_by);
             decision.path = Some(denied.path);

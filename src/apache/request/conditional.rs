@@ -4,7 +4,7 @@ use crate::apache::core::{FileETag, RangeLimit};
 use crate::apache::model::M_GET;
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::cause;
-use crate::fact::Subject;
+use crate::fact::{Question, Subject};
 use crate::fs::Stat;
 use crate::outcome::Decision;
 
@@ -189,25 +189,56 @@ fn if_range(r: &RequestRec, facts: &Facts, cx: &Cx) -> Condition {
 
 /// ap_byterange_filter.
 fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Handled {
-    let Some(header) = r.headers_in.get(b"Range").map(<[u8]>::to_vec) else { return Handled::Ok };
-    let Some(specs) = header.get(6..).filter(|_| header[..6].eq_ignore_ascii_case(b"bytes=")) else {
-        return Handled::Ok;
-    };
-    if facts.size == 0 || if_range(r, facts, cx) == Condition::NoMatch {
+    if facts.size == 0 || !r.headers_in.contains(b"Range") || if_range(r, facts, cx) == Condition::NoMatch {
         return Handled::Ok;
     }
+    let status = ranged(r, facts.size);
+    conclude(r, status)
+}
+
+/// A listing, which is cut into ranges like a file where all of it fits into the output buffer of 8,192 bytes. How long
+/// it is depends on names, sizes and dates, so that is asked; the frame alone has more than two hundred bytes.
+pub(crate) fn listing<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    const SHORTEST: u64 = 200;
+    const BUFFER: u64 = 8192;
+    // A listing has neither a tag nor a date that If-Range could match.
+    if r.status != 200 || r.header_only() || r.headers_in.contains(b"If-Range") {
+        return Handled::Ok;
+    }
+    let (shortest, longest) = (ranged(r, SHORTEST), ranged(r, BUFFER));
+    if shortest == 200 && longest == 200 {
+        return Handled::Ok;
+    }
+    let shown = String::from_utf8_lossy(r.filename.as_deref().unwrap_or_default()).into_owned();
+    let question = Question::new(Subject::Other(format!("the length of the listing of {shown}")));
+    let long = "the listing has more than 8192 bytes";
+    let status = if shortest == longest {
+        [shortest, 200][cx.inquiry.choose(question, &["the listing has at most 8192 bytes", long])]
+    } else {
+        let alternatives = ["the listing ends before the range", "the range lies in the listing", long];
+        [shortest, longest, 200][cx.inquiry.choose(question, &alternatives)]
+    };
+    conclude(r, status)
+}
+
+fn conclude(r: &mut RequestRec, status: u16) -> Handled {
+    r.status = status;
+    if status == 416 {
+        r.decision = Some(Decision::new(&cause::apache::RANGE_NOT_SATISFIABLE));
+    }
+    Handled::Ok
+}
+
+/// What a body of this size is answered with, If-Range aside: 200, 206 or 416.
+fn ranged(r: &RequestRec, size: u64) -> u16 {
+    let Some(header) = r.headers_in.get(b"Range") else { return 200 };
+    let Some(specs) = header.get(6..).filter(|_| header[..6].eq_ignore_ascii_case(b"bytes=")) else { return 200 };
     let core = &r.per_dir.core;
-    match set_byte_range(specs, facts.size) {
-        Ranges::Ignored => Handled::Ok,
-        Ranges::Unsatisfiable => {
-            // MaxRanges none: no ranges at all, not even an error.
-            if core.max_ranges == Some(RangeLimit::None) {
-                return Handled::Ok;
-            }
-            r.status = 416;
-            r.decision = Some(Decision::new(&cause::apache::RANGE_NOT_SATISFIABLE));
-            Handled::Ok
-        }
+    match set_byte_range(specs, size) {
+        Ranges::Ignored => 200,
+        // MaxRanges none: no ranges at all, not even an error.
+        Ranges::Unsatisfiable if core.max_ranges == Some(RangeLimit::None) => 200,
+        Ranges::Unsatisfiable => 416,
         Ranges::Some { count, overlaps, reversals } => {
             let exceeds = |limit: Option<RangeLimit>, default: u32, value: u32| match limit {
                 None => value > default,
@@ -218,10 +249,7 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
             let refused = exceeds(core.max_ranges, 200, count)
                 || exceeds(core.max_overlaps, 20, overlaps)
                 || exceeds(core.max_reversals, 20, reversals);
-            if !refused {
-                r.status = 206;
-            }
-            Handled::Ok
+            if refused { 200 } else { 206 }
         }
     }
 }
