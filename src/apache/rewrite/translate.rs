@@ -64,14 +64,14 @@ pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
     if let Some(scheme) = scheme {
         return redirect(name, scheme, no_escape, old_args.as_deref(), status, origin, r);
     }
+    // Where an earlier rule asked for a redirect and a later one changed its mind, the status stays.
+    r.status = status;
     if let Some(path) = name.strip_prefix(b"passthrough:")
         && !path.is_empty()
     {
         r.uri = path.to_vec();
         return Handled::Declined;
     }
-    // Where an earlier rule asked for a redirect and a later one changed its mind, the status stays.
-    r.status = status;
     local_path(name, server.options.unwrap_or_default(), reduced, last.as_ref().map(|(rule, _)| &**rule), origin, r, cx)
 }
 
