@@ -122,6 +122,8 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         Some(status) => return failed(sub, status, r),
         None => return Handled::Unknown,
     }
+    // The sub-request went without them.
+    sub.r.path_info.clone_from(&r.path_info);
     if sub.r.args.is_none() {
         sub.r.args.clone_from(&r.args);
     }

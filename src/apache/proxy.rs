@@ -14,7 +14,7 @@ use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::apache::variables::scheme;
 use crate::apache::{alias, fnmatch, vhost};
 use crate::cause;
-use crate::fact::Subject;
+use crate::fact::{Fact, Subject};
 use crate::outcome::Decision;
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
@@ -320,19 +320,39 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if !speaks || scheme == "https" && !cx.has_module("ssl_module") {
         return r.refuse(Decision::new(&cause::apache::PROXY_NO_PROTOCOL).by(by), 500);
     }
-    if let Some(block) = blocked(&url[colon + 1..], r) {
-        return r.refuse(Decision::new(&cause::apache::PROXY_BLOCK).by(Some(block)), 403);
+    match blocked(&url[colon + 1..], r) {
+        None => Handled::Upstream,
+        // The host is looked up first; one that has no address is 500 (AH00898).
+        Some((host, origin)) if !is_address(&host) && !has_address(&host, origin, cx) => {
+            r.refuse(Decision::new(&cause::apache::PROXY_NO_ADDRESS).by(by), 500)
+        }
+        Some((_, origin)) => r.refuse(Decision::new(&cause::apache::PROXY_BLOCK).by(Some(origin)), 403),
     }
-    Handled::Upstream
 }
 
-/// The `ProxyBlock` word that the host holds (`ap_proxy_checkproxyblock`).
-fn blocked(rest: &[u8], r: &RequestRec) -> Option<Origin> {
+fn is_address(host: &[u8]) -> bool {
+    std::str::from_utf8(host).is_ok_and(|host| host.parse::<std::net::IpAddr>().is_ok())
+}
+
+fn has_address(host: &[u8], origin: Origin, cx: &Cx) -> bool {
+    let host = String::from_utf8_lossy(host);
+    match cx.world.resolver.addresses(&host) {
+        Fact::Known(addresses) => !addresses.is_empty(),
+        Fact::Unknown(question) => {
+            let (yes, no) = (format!("`{host}` has an address"), format!("`{host}` has no address"));
+            cx.assume(question.subject, Some(origin), &yes, &no)
+        }
+    }
+}
+
+/// The host, and the `ProxyBlock` that has a word which the host holds (`ap_proxy_checkproxyblock`).
+fn blocked(rest: &[u8], r: &RequestRec) -> Option<(Vec<u8>, Origin)> {
     let authority = rest.strip_prefix(b"//")?.split(|byte| matches!(byte, b'/' | b'?')).next()?;
     let host = authority.rsplit(|byte| *byte == b'@').next()?.split(|byte| *byte == b':').next()?.to_ascii_lowercase();
     let record = r.server.proxy.as_ref()?;
     let holds = |word: &[u8]| word.starts_with(b"*") || memchr::memmem::find(&host, word).is_some();
-    record.blocked.iter().find(|(word, _)| holds(word)).map(|(_, origin)| *origin)
+    let origin = record.blocked.iter().find(|(word, _)| holds(word)).map(|(_, origin)| *origin)?;
+    Some((host, origin))
 }
 
 #[cfg(test)]

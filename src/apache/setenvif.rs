@@ -239,6 +239,12 @@ fn match_headers<'c>(record: Option<&Record>, r: &mut RequestRec<'c>, cx: &mut C
                 r.subprocess_env.unset(name);
                 continue;
             }
+            // The server fills in groups of no match at all from memory that nobody has set.
+            let undefined = matches!(rule.condition, Condition::Expr(_)) && !expands && has_group(template);
+            if undefined {
+                let what = format!("what `{}` gets without a match", String::from_utf8_lossy(name));
+                return cx.unanswerable(Subject::Other(what), Some(*origin));
+            }
             let text = if expands { groups.fill(template) } else { Fact::Known(template.clone()) };
             match text {
                 Fact::Known(text) => r.subprocess_env.set(name, &text),
@@ -251,6 +257,11 @@ fn match_headers<'c>(record: Option<&Record>, r: &mut RequestRec<'c>, cx: &mut C
         }
     }
     Handled::Declined
+}
+
+/// Whether a template asks for a group of a match.
+fn has_group(template: &[u8]) -> bool {
+    template.windows(2).any(|pair| pair[0] == b'$' && pair[1].is_ascii_digit())
 }
 
 impl Attribute {

@@ -202,6 +202,8 @@ impl Scope for RequestScope<'_, '_> {
                 return Fact::Known(false);
             }
             Probe::Uri => subrequest::sub_req_lookup_uri(target, self.r, self.cx).status().map(|status| status < 400),
+            // Before a file is known the server has no directory to look in, and breaks down.
+            Probe::File if self.r.filename.is_none() => None,
             Probe::File => {
                 let sub = subrequest::sub_req_lookup_file(target, self.r, self.cx);
                 let exists = sub.r.filename.clone().is_some_and(|name| stat(&name, Follow::Yes, self.cx).is_some());

@@ -142,6 +142,7 @@ causes! {
     ALIAS_EVALUATION: "alias-evaluation", "translate_name", Some("AH02825"), "the target of an Alias cannot be evaluated";
     REDIRECT_EVALUATION: "redirect-evaluation", "translate_name", Some("AH02826"), "the target of a redirect cannot be evaluated";
     REDIRECT_INVALID_TARGET: "redirect-invalid-target", "translate_name", Some("AH00674"), "the target of a redirect is no URL";
+    PROXY_NO_ADDRESS: "proxy-no-address", "handler", Some("AH00898"), "the host to be asked has no address";
     PROXY_NO_URL: "proxy-no-url", "handler", Some("AH01141"), "what is to be proxied is no URL";
     PROXY_NO_PROTOCOL: "proxy-no-protocol", "handler", Some("AH01144"), "no module that is loaded speaks the protocol of the URL";
     REMOTEIP_PROXY_PROTOCOL: "remoteip-proxy-protocol", "post_read_request", Some("AH03496"), "the connection does not begin with the PROXY line that the server waits for";

@@ -15,6 +15,9 @@ use crate::trace::apache::Event;
 pub(crate) fn finish<'c>(handled: Handled, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
     match handled {
         Handled::Ok | Handled::Done | Handled::Declined => {
+            if let Some(status) = r.rewrite.abandoned_status() {
+                return end(r, Outcome::Response(status), None);
+            }
             let decision = if r.status >= 300 { r.decision.take().or_else(|| first_error(r).1) } else { None };
             end(r, Outcome::Response(r.status), decision)
         }

@@ -381,15 +381,14 @@ pub(super) fn expand_tilde(path: &[u8], cx: &Cx) -> Vec<u8> {
     }
 }
 
-/// The first component of an absolute path, as a path; `None` where it leads above the root.
-pub(super) fn first_component(path: &[u8]) -> Option<Vec<u8>> {
+/// The first component of an absolute path, as a path; above the root is the root.
+pub(super) fn first_component(path: &[u8]) -> Vec<u8> {
     let start = path.iter().position(|byte| *byte != b'/').unwrap_or(path.len());
     let rest = &path[start..];
     let component = &rest[..memchr::memchr(b'/', rest).unwrap_or(rest.len())];
     match component {
-        b".." => None,
-        b"." | b"" => Some(b"/".to_vec()),
-        _ => Some([b"/", component].concat()),
+        b".." | b"." => b"/".to_vec(),
+        _ => [b"/", component].concat(),
     }
 }
 
@@ -414,8 +413,8 @@ mod tests {
 
     #[test]
     fn first_components() {
-        assert_eq!(first_component(b"//usr/x"), Some(b"/usr".to_vec()));
-        assert_eq!(first_component(b"/"), Some(b"/".to_vec()));
-        assert_eq!(first_component(b"/../x"), None);
+        assert_eq!(first_component(b"//usr/x"), b"/usr");
+        assert_eq!(first_component(b"/"), b"/");
+        assert_eq!(first_component(b"/../x"), b"/");
     }
 }

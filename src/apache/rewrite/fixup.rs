@@ -1,9 +1,9 @@
 //! Rules of a directory, in the fixups (`hook_fixup`): a local result is answered by an internal redirect.
 
+use super::DirRecord;
 use super::engine::{Applied, Engine};
 use super::translate::{has_control, redirect, to_proxy};
 use super::uri::{absolute_uri, replace_prefix};
-use super::{DirRecord, RequestState};
 use crate::apache::core::options;
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::apache::variables::document_root;
@@ -122,11 +122,4 @@ fn to_url(name: Vec<u8>, dir: &DirRecord, directory: &[u8], ignore_context: bool
         return name;
     }
     replace_prefix(&name, &context, &r.context_prefix).unwrap_or(name)
-}
-
-impl RequestState {
-    /// What a sub-request starts with: `[END]` holds for redirects, not for the requests that a request makes.
-    pub fn for_subrequest(&self) -> RequestState {
-        RequestState::default()
-    }
 }

@@ -14,6 +14,7 @@ use crate::source::{Origin, Setting};
 
 /// translate_name, before every other module: whether the engine is on is asked of the `<Location>` sections in force.
 pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    r.rewrite.abandoned = None;
     let Some(dir) = r.per_dir.rewrite.clone().filter(|dir| dir.is_enabled()) else { return Handled::Declined };
     // A virtual host without a directive of its own shares the main server's record, and does no rewriting.
     let Some(server) = r.server.rewrite.clone().filter(|record| record.server == r.server.index) else {
@@ -64,8 +65,7 @@ pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
     if let Some(scheme) = scheme {
         return redirect(name, scheme, no_escape, old_args.as_deref(), status, origin, r);
     }
-    // Where an earlier rule asked for a redirect and a later one changed its mind, the status stays.
-    r.status = status;
+    r.rewrite.abandoned = Some(status).filter(|status| *status != r.status && *status != 0);
     if let Some(path) = name.strip_prefix(b"passthrough:")
         && !path.is_empty()
     {
@@ -160,7 +160,7 @@ fn local_path<'c>(
 
 /// `prefix_stat`.
 fn is_file_path(name: &[u8], options: Options, last: Option<&Rule>, r: &RequestRec, cx: &Cx) -> bool {
-    let Some(first) = first_component(name) else { return false };
+    let first = first_component(name);
     if stat(&first, Follow::Yes, cx).is_none() {
         return false;
     }
