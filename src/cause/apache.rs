@@ -67,7 +67,7 @@ causes! {
     CERN_META_UNREADABLE: "cern-meta-unreadable", "fixups", Some("AH01562"), "the worker may not read the meta file";
     DAV_STATE_DIR: "dav-state-dir", "handler", Some("AH10619"), "the state directory of WebDAV is not served";
     DAV_OPERATION: "dav-operation", "handler", None, "a WebDAV operation is refused";
-    PROXY_BLOCK: "proxy-block", "handler", Some("AH00916"), "ProxyBlock names the host";
+    PROXY_BLOCK: "proxy-block", "handler", Some("AH00898"), "ProxyBlock names the host";
     PROXY_CONNECT_PORT: "proxy-connect-port", "handler", Some("AH00898"), "AllowCONNECT does not name the port";
     PROXY_CONTROL_CHARS: "proxy-control-chars", "fixups", Some("AH10415"), "the path or query to be forwarded holds control characters";
     PROXY_FTP_LOGIN: "proxy-ftp-login", "handler", None, "the FTP server refuses the login";
