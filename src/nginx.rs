@@ -8,6 +8,8 @@ pub mod build;
 pub mod check;
 mod client_cert;
 pub mod complex;
+mod connect;
+mod defaults;
 pub mod directives;
 pub mod explain;
 pub mod filters;
@@ -152,7 +154,7 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
 
 /// From the connection to the last byte of the header.
 fn answer<'a>(http: &'a Http, request: &'a Request, seen: &mut Seen, cx: &mut Cx<'a>) -> Ending {
-    let accepted = match receive::accept(http, request, cx) {
+    let accepted = match connect::accept(http, request, cx) {
         ControlFlow::Continue(accepted) => accepted,
         ControlFlow::Break(Leave::Closed(decision)) => return Ending::closed(decision),
         ControlFlow::Break(_) => return Ending::unknown(),

@@ -109,8 +109,8 @@ mod tests {
 
     #[test]
     fn elements_have_short_and_long_lengths() {
-        let (read, rest) = element(&[0x30, 2, 1, 2, 9]).unwrap();
-        assert_eq!((read.tag, read.content, rest), (0x30, &[1u8, 2][..], &[9u8][..]));
+        let short = element(&[0x30, 2, 1, 2, 9]).map(|(read, rest)| (read.tag, read.content, rest));
+        assert_eq!(short, Some((0x30, &[1u8, 2][..], &[9u8][..])));
         let long = [&[0x04, 0x81, 0x80][..], &[7; 128]].concat();
         assert_eq!(element(&long).map(|(read, _)| read.content.len()), Some(128));
         assert!(element(&[0x30, 5, 1]).is_none());

@@ -13,9 +13,8 @@ use super::filters::Filters;
 use super::listen::ServerName;
 use super::mapping::full_name;
 use super::model::{
-    AccessConf, AccessRule, Alias, AuthConf, ContentConf, CoreConf, DisableSymlinks, ErrorPage, GzipStatic, Handler,
-    LimitConf, LocConf, LocationKind, Mapping, Opaque, OpaquePhase, PassKind, ProxyConf, Satisfy, SrvConf, TryFile,
-    VerifyClient,
+    AccessConf, AccessRule, Alias, DisableSymlinks, ErrorPage, GzipStatic, Handler, LocConf, LocationKind, Mapping,
+    Opaque, OpaquePhase, PassKind, Satisfy, SrvConf, TryFile, VerifyClient,
 };
 use super::realip::RealIp;
 use super::request::Method;
@@ -529,82 +528,6 @@ fn add_opaque(name: &[u8], args: &[&[u8]], origin: Origin, here: &Here, conf: &m
     let others = conf.opaque.iter().filter(|other| *other.name != *name).cloned();
     let own = (args != [b"off"]).then(|| Opaque { name: name.into(), origin, phase });
     conf.opaque = others.chain(own).collect();
-}
-
-impl Default for SrvConf {
-    fn default() -> Self {
-        SrvConf {
-            merge_slashes: Setting::default_value(true),
-            underscores_in_headers: Setting::default_value(false),
-            ignore_invalid_headers: Setting::default_value(true),
-            large_client_header_buffers: Setting::default_value((4, 8 << 10)),
-            client_header_buffer_size: Setting::default_value(1 << 10),
-            max_headers: Setting::default_value(1000),
-            ssl_verify_client: Setting::default_value(VerifyClient::Off),
-            ssl_client_certificate: Setting::default_value(None),
-            ssl_trusted_certificate: Setting::default_value(None),
-            ssl_reject_handshake: Setting::default_value(false),
-            ssl: Setting::default_value(false),
-            allow_connect: false,
-        }
-    }
-}
-
-impl LocConf {
-    /// nginx's built-in defaults, `root` being `html` below the prefix.
-    pub(super) fn defaults(origin: Origin, root: Vec<u8>) -> LocConf {
-        let off = || Setting::default_value(false);
-        LocConf {
-            origin,
-            core: Arc::new(CoreConf {
-                mapping: Setting::default_value(Mapping { path: ComplexValue::literal(&root), alias: None }),
-                satisfy: Setting::default_value(Satisfy::All),
-                internal: off(),
-                error_pages: Vec::new(),
-                recursive_error_pages: off(),
-                client_max_body_size: Setting::default_value(1 << 20),
-                disable_symlinks: Setting::default_value(DisableSymlinks::Off),
-                disable_symlinks_from: Setting::default_value(None),
-                resolver: off(),
-                msie_refresh: off(),
-            }),
-            access: Arc::default(),
-            auth: Arc::new(AuthConf {
-                realm: Setting::default_value(None),
-                user_file: Setting::default_value(None),
-                request: Setting::default_value(None),
-                request_set: Vec::new(),
-            }),
-            realip: Arc::default(),
-            limits: Arc::new(LimitConf {
-                req: Vec::new(),
-                req_status: Setting::default_value(503),
-                req_dry_run: off(),
-                conn: Vec::new(),
-                conn_status: Setting::default_value(503),
-                conn_dry_run: off(),
-            }),
-            content: Arc::new(ContentConf {
-                index: vec![Setting::default_value(ComplexValue::literal(b"index.html"))],
-                autoindex: off(),
-                autoindex_jsonp: off(),
-                random_index: off(),
-                gzip_static: Setting::default_value(GzipStatic::Off),
-                dav_methods: Setting::default_value(0),
-                min_delete_depth: Setting::default_value(0),
-                create_full_put_path: off(),
-                intercept_errors: std::array::from_fn(|_| off()),
-            }),
-            proxy: Arc::new(ProxyConf { headers: Vec::new(), pass_headers: true, method: None }),
-            filters: Arc::default(),
-            referer: Arc::default(),
-            secure_link: Arc::default(),
-            handler: None,
-            try_files: None,
-            program: None,
-            opaque: Arc::from([]),
-        }
-    }
 }
 
 #[cfg(test)]

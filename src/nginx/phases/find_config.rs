@@ -35,6 +35,8 @@ pub(super) fn find_config<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         && length > limit.value
     {
         cx.push(PHASE, limit.origin, || Event::Body { length, limit: limit.value });
+        // The body is discarded, so an error page is not too large again.
+        r.content_length = None;
         let mut decision = Decision::new(causes::BODY_TOO_LARGE).with(r.related());
         decision.default = limit.origin.is_none();
         decision.directive = limit.origin.or(Some(r.block_origin()));

@@ -3,7 +3,6 @@
 //! The tested path is the root with the argument put straight behind it. What fails for whatever reason, a directory that
 //! may not be searched included, is passed over.
 
-use std::borrow::Cow;
 use std::ops::ControlFlow;
 
 use super::super::mapping::{document_root, map_bytes, path_from};
@@ -41,9 +40,9 @@ pub(super) fn precontent<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
                 let uri = uri.evaluate(r, cx)?;
                 let uri = without_location_name(&uri, literal, r);
                 if uri.starts_with(b"@") {
-                    return r.named_location(cx, &uri, setting.origin);
+                    return r.named_location(cx, uri, setting.origin);
                 }
-                let (uri, args) = split_args(&uri);
+                let (uri, args) = split_args(uri);
                 return r.internal_redirect(cx, uri.to_vec(), args.to_vec(), setting.origin);
             }
         }
@@ -71,7 +70,7 @@ fn without_location_name<'n>(name: &'n [u8], literal: bool, r: &HttpRequest) -> 
 }
 
 fn try_file<'a>(
-    name: &Cow<'a, [u8]>,
+    name: &[u8],
     literal: bool,
     directory: bool,
     origin: Option<Origin>,
