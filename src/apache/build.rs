@@ -73,7 +73,6 @@ struct Scope {
     htaccess: bool,
     path: Option<Vec<u8>>,
     section: Option<Origin>,
-    pattern: bool,
     limited: MethodSet,
     server: usize,
 }
@@ -94,15 +93,8 @@ pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
     let mut builder = Builder::new(known, Methods::new(), providers::Aliases::default());
     let mut main = Draft { dir: DirConf::default(), ..Draft::default() };
     main.dir.core.options = core::Options::server_default();
-    let scope = Scope {
-        place: Place::Server,
-        htaccess: false,
-        path: None,
-        section: None,
-        pattern: false,
-        limited: MethodSet::ALL,
-        server: 0,
-    };
+    let scope =
+        Scope { place: Place::Server, htaccess: false, path: None, section: None, limited: MethodSet::ALL, server: 0 };
     builder.server(nodes, &scope, &mut main);
     let vhosts = std::mem::take(&mut builder.vhosts);
     let mut servers = vec![];
@@ -129,7 +121,7 @@ pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config:
         htaccess: true,
         path: Some(directory.to_vec()),
         section: None,
-        pattern: false,
+
         limited: MethodSet::ALL,
         server: 0,
     };
@@ -279,8 +271,7 @@ impl<'b> Builder<'b> {
             let matcher = if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) };
             (matcher, components)
         };
-        let pattern = !matches!(matcher, Matcher::Literal(_));
-        let inner = Scope { place: Place::Directory, path: Some(word), pattern, ..scope.clone() };
+        let inner = Scope { place: Place::Directory, path: Some(word), ..scope.clone() };
         Some(self.finish(node, matcher, components, false, &inner, draft))
     }
 
@@ -306,13 +297,12 @@ impl<'b> Builder<'b> {
             }
             if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) }
         };
-        let pattern = !matches!(matcher, Matcher::Literal(_));
-        let inner = Scope { place, path: Some(word), pattern, ..scope.clone() };
+        let inner = Scope { place, path: Some(word), ..scope.clone() };
         Some(self.finish(node, matcher, 0, false, &inner, draft))
     }
 
     fn condition(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) -> Option<Section> {
-        let inner = Scope { place: Place::If, path: Some(b"*If".to_vec()), pattern: false, ..scope.clone() };
+        let inner = Scope { place: Place::If, path: Some(b"*If".to_vec()), ..scope.clone() };
         let matcher = if node.name == "else" {
             Matcher::Otherwise
         } else {
@@ -336,7 +326,7 @@ impl<'b> Builder<'b> {
         let mut conf = DirConf { sections: vec![node.origin], ..DirConf::default() };
         let inner = &Scope { section: Some(node.origin), ..inner.clone() };
         self.section(&node.children, inner, draft, &mut conf);
-        Section { place: inner.place, matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
+        Section { matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
     }
 
     /// The methods of a `<Limit>` or `<LimitExcept>` and of those around it. A name nobody knew gets a number.
@@ -409,7 +399,6 @@ impl<'b> Builder<'b> {
             htaccess: scope.htaccess,
             path: scope.path.as_deref(),
             section: scope.section,
-            pattern: scope.pattern,
             server: scope.server,
             server_root: &self.server_root,
             methods: &self.methods,

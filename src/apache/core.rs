@@ -6,137 +6,13 @@ use std::sync::Arc;
 
 use crate::apache::expr;
 use crate::apache::model::{Command, SectionList};
-use crate::source::{Origin, Setting};
+use crate::source::Setting;
 
-/// The `Options` bits.
-pub(crate) mod options {
-    /// `Indexes`.
-    pub const INDEXES: u32 = 1;
-    /// `Includes` and `IncludesNOEXEC`.
-    pub const INCLUDES: u32 = 2;
-    /// `FollowSymLinks`.
-    pub const SYM_LINKS: u32 = 4;
-    /// `ExecCGI`.
-    pub const EXEC_CGI: u32 = 8;
-    /// The part of `Includes` that allows `exec`.
-    pub const INC_WITH_EXEC: u32 = 32;
-    /// `SymLinksIfOwnerMatch`.
-    pub const SYM_OWNER: u32 = 64;
-    /// `MultiViews`.
-    pub const MULTI: u32 = 128;
-    /// `All`: neither `MultiViews` nor `SymLinksIfOwnerMatch`.
-    pub const ALL: u32 = INDEXES | INCLUDES | INC_WITH_EXEC | SYM_LINKS | EXEC_CGI;
-    /// Every bit: what may be set where nothing restricts `AllowOverride Options`.
-    pub const EVERY: u32 = ALL | SYM_OWNER | MULTI;
+mod etag;
+pub(crate) mod options;
 
-    /// The bits of an option's name, in any case; `None` for an unknown name.
-    pub fn bits(name: &[u8]) -> Option<u32> {
-        const NAMES: [(&str, u32); 10] = [
-            ("Indexes", INDEXES),
-            ("Includes", INCLUDES | INC_WITH_EXEC),
-            ("IncludesNOEXEC", INCLUDES),
-            ("FollowSymLinks", SYM_LINKS),
-            ("SymLinksIfOwnerMatch", SYM_OWNER),
-            ("ExecCGI", EXEC_CGI),
-            ("MultiViews", MULTI),
-            ("RunScripts", MULTI | EXEC_CGI),
-            ("None", 0),
-            ("All", ALL),
-        ];
-        NAMES.iter().find(|(known, _)| known.as_bytes().eq_ignore_ascii_case(name)).map(|(_, bits)| *bits)
-    }
-}
-
-/// `Options` of one place, or merged: what is set, and for each bit the directive that settled it last.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Options {
-    /// Only `+` and `-` so far: the place below shows through.
-    pub relative: bool,
-    /// The options on.
-    pub set: u32,
-    add: u32,
-    remove: u32,
-    settled_by: [Option<Origin>; 8],
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options { relative: true, set: 0, add: 0, remove: 0, settled_by: [None; 8] }
-    }
-}
-
-impl Options {
-    /// What holds before any directive: FollowSymLinks.
-    pub fn server_default() -> Self {
-        Options { set: options::SYM_LINKS, ..Options::default() }
-    }
-
-    /// Whether any of these bits is on.
-    pub fn has(&self, bits: u32) -> bool {
-        self.set & bits != 0
-    }
-
-    /// The directive that settled this one bit, whether it switched it on or off.
-    pub fn origin_of(&self, bit: u32) -> Option<Origin> {
-        self.settled_by[bit.trailing_zeros().min(7) as usize]
-    }
-
-    fn settle(&mut self, bits: u32, origin: Option<Origin>) {
-        for (bit, slot) in self.settled_by.iter_mut().enumerate() {
-            if bits >> bit & 1 == 1 {
-                *slot = origin;
-            }
-        }
-    }
-
-    /// One `Options` directive (set_options). Unknown words were refused by the check and change nothing here.
-    fn command(&mut self, cmd: &Command) {
-        for (index, word) in cmd.args.iter().enumerate() {
-            let (action, name) = match word.split_first() {
-                Some((sign @ (b'+' | b'-'), rest)) => (*sign, rest),
-                _ => (b' ', *word),
-            };
-            let bits = options::bits(name).unwrap_or(0);
-            if action == b' ' && index == 0 {
-                (self.relative, self.set) = (false, 0);
-                self.settle(!0, Some(cmd.origin));
-            }
-            match action {
-                b'-' => {
-                    self.remove |= bits;
-                    self.add &= !bits;
-                    self.set &= !bits;
-                }
-                b'+' => {
-                    self.add |= bits;
-                    self.remove &= !bits;
-                    self.set |= bits;
-                }
-                _ => self.set |= bits,
-            }
-            self.settle(bits, Some(cmd.origin));
-        }
-    }
-
-    /// The options of a place seen through those of a later one.
-    pub fn merge(base: &Options, new: &Options) -> Options {
-        if !new.relative {
-            return new.clone();
-        }
-        let mut merged = base.clone();
-        merged.add = (base.add & !new.remove) | new.add;
-        merged.remove = (base.remove & !new.add) | new.remove;
-        merged.set = (base.set & !merged.remove) | merged.add;
-        for (slot, later) in merged.settled_by.iter_mut().zip(new.settled_by) {
-            *slot = later.or(*slot);
-        }
-        let with_exec = options::INCLUDES | options::INC_WITH_EXEC;
-        if base.set & with_exec == with_exec && new.set & with_exec == options::INCLUDES {
-            merged.set &= !options::INC_WITH_EXEC;
-        }
-        merged
-    }
-}
+pub(crate) use etag::FileETag;
+pub(crate) use options::Options;
 
 /// `AllowOverride`: the classes of directives an `.htaccess` may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -165,62 +41,6 @@ pub(crate) enum Handler {
     Name(Vec<u8>),
     /// `SetHandler` with an expression.
     Expr(Arc<expr::StringExpr>),
-}
-
-/// `FileETag`: the parts of an entity tag.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct FileETag {
-    bits: Option<u8>,
-    add: u8,
-    remove: u8,
-}
-
-impl FileETag {
-    /// `MTime`.
-    pub const MTIME: u8 = 1;
-    /// `Size`.
-    pub const SIZE: u8 = 2;
-    /// `INode`.
-    pub const INODE: u8 = 4;
-    /// `Digest`.
-    pub const DIGEST: u8 = 8;
-
-    /// The parts in force: MTime and Size by default.
-    pub fn parts(self) -> u8 {
-        self.bits.unwrap_or(((Self::MTIME | Self::SIZE) & !self.remove) | self.add)
-    }
-
-    fn command(&mut self, cmd: &Command) {
-        for word in &cmd.args {
-            let (action, name) = match word.split_first() {
-                Some((sign @ (b'+' | b'-'), rest)) => (*sign, rest),
-                _ => (b' ', *word),
-            };
-            let bit = match name.to_ascii_lowercase().as_slice() {
-                b"none" => 0,
-                b"all" => Self::MTIME | Self::SIZE | Self::INODE,
-                b"size" => Self::SIZE,
-                b"mtime" | b"lmtime" | b"lastmodified" => Self::MTIME,
-                b"inode" => Self::INODE,
-                b"digest" => Self::DIGEST,
-                _ => continue,
-            };
-            match action {
-                b'+' => (self.add, self.remove) = (self.add | bit, self.remove & !bit),
-                b'-' => (self.add, self.remove) = (self.add & !bit, self.remove | bit),
-                _ => *self = FileETag { bits: Some(self.bits.unwrap_or(0) | bit), add: 0, remove: 0 },
-            }
-        }
-    }
-
-    fn merge(base: FileETag, new: FileETag) -> FileETag {
-        if new.bits.is_some() {
-            return new;
-        }
-        let add = (base.add & !new.remove) | new.add;
-        let remove = (base.remove & !new.add) | new.remove;
-        FileETag { bits: base.bits.map(|bits| (bits & !remove) | add), add, remove }
-    }
 }
 
 /// How many ranges a request may ask for.

@@ -42,8 +42,6 @@ pub(crate) struct Methods {
 pub(crate) const M_INVALID: u8 = 26;
 /// The number of GET and HEAD.
 pub(crate) const M_GET: u8 = 0;
-/// The number of PUT.
-pub(crate) const M_PUT: u8 = 1;
 /// The number of POST.
 pub(crate) const M_POST: u8 = 2;
 /// The number of OPTIONS.
@@ -152,8 +150,6 @@ pub(crate) struct Command<'c> {
     pub path: Option<&'c [u8]>,
     /// The section around it.
     pub section: Option<Origin>,
-    /// Whether the section around it is a regular expression or a pattern (`DirectoryMatch`, `Location ~`).
-    pub pattern: bool,
     /// Index of the server that is being configured: 0 is the main server.
     pub server: usize,
     /// `ServerRoot`, what relative file names are relative to.
@@ -216,8 +212,6 @@ pub(crate) enum Matcher {
 /// One section, or one `.htaccess`.
 #[derive(Debug)]
 pub(crate) struct Section {
-    /// Which kind of section.
-    pub place: Place,
     /// How it is matched.
     pub matcher: Matcher,
     /// `<ElseIf>` and `<Else>`: only if the one before did not match.
@@ -431,11 +425,6 @@ impl PerDir {
     /// Whether both are one object.
     pub fn is(&self, other: &PerDir) -> bool {
         self.identity == other.identity
-    }
-
-    /// The records.
-    pub fn conf(&self) -> &Arc<DirConf> {
-        &self.conf
     }
 }
 

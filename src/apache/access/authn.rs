@@ -343,7 +343,7 @@ fn anon(user: &[u8], password: &[u8], r: &RequestRec) -> Answer {
     let record = r.per_dir.authn_anon.clone().unwrap_or_default();
     let star = record.users.iter().any(|name| name == b"*");
     let listed = star || record.users.iter().any(|name| name.eq_ignore_ascii_case(user));
-    if !listed && !(user.is_empty() && record.no_user_id) {
+    if !(listed || user.is_empty() && record.no_user_id) {
         return Answer::NotFound(None);
     }
     if user.is_empty() && !record.no_user_id {

@@ -388,14 +388,3 @@ fn decide(cause: &'static Cause, record: &DirRecord, verdict: &Verdict) -> Decis
     decision.related.extend(record.overridden.iter().map(|origin| Related { role: "overridden", origin: *origin }));
     decision
 }
-
-/// Whether a tree can never grant anything because it holds only negated rules (authz_core_check_section). The server
-/// refuses this in its own files, and not in an `.htaccess`.
-pub(crate) fn only_negative(node: &Node) -> Option<Origin> {
-    let Rule::Container(_, children) = &node.rule else { return None };
-    if let Some(found) = children.iter().find_map(only_negative) {
-        return Some(found);
-    }
-    let never = !children.is_empty() && children.iter().all(|child| child.negate);
-    never.then_some(node.origin).flatten()
-}
