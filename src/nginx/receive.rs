@@ -53,6 +53,8 @@ pub(super) fn begin<'a>(http: &'a Http, request: &'a Request, accepted: &Accepte
         vars: variables::State::default(),
         err_status: None,
         error_page: false,
+        back_end_asked: false,
+        header_sent: false,
         page: None,
         depth: 0,
         client_cert: &request.client_cert,

@@ -308,6 +308,10 @@ pub struct HttpRequest<'a> {
     pub err_status: Option<u16>,
     /// An error page was used.
     pub error_page: bool,
+    /// A back end was asked; what its answer holds besides the status, nobody knows.
+    pub back_end_asked: bool,
+    /// The header is sent, which only a finished subrequest lives to see.
+    pub header_sent: bool,
     /// The error page in force, and what it stands for.
     pub page: Option<Page>,
     /// How deep a subrequest this is; 0: the main request.
@@ -411,6 +415,8 @@ impl<'a> HttpRequest<'a> {
             vars: self.vars.lend(),
             err_status: None,
             error_page: false,
+            back_end_asked: false,
+            header_sent: false,
             page: None,
             depth: self.depth + 1,
             client_cert: self.client_cert,

@@ -3,12 +3,15 @@
 
 use std::ops::ControlFlow;
 
+use super::super::complex::{ComplexValue, Evaluated};
 use super::super::request::{Cx, Ending, Flow, HttpRequest, Leave, error};
+use super::super::variables::{self, Value, VariableId};
 use super::access::Handled;
 use super::{Entry, loopback, run};
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
 use crate::outcome::{Decision, Outcome};
+use crate::source::Setting;
 use crate::trace::nginx::Event;
 
 pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Handled> {
@@ -17,6 +20,7 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
     let origin = auth.request.origin;
     let mut subrequest = r.subrequest(uri.to_vec());
     let mut ending = run(&mut subrequest, cx, ControlFlow::Continue(Entry::ServerRewrite));
+    subrequest.back_end_asked |= ending.outcome == Outcome::Upstream;
     if ending.outcome == Outcome::Upstream
         && let Some(answer) = loopback::answer(&mut subrequest, cx)?
     {
@@ -24,7 +28,6 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
         let outcome = if answer.outcome == Outcome::Closed { Outcome::Response(502) } else { answer.outcome };
         ending = Ending { outcome, ..answer };
     }
-    r.vars.take_back(subrequest.vars);
     let status = match ending.outcome {
         Outcome::Response(status) => status,
         Outcome::Closed => {
@@ -48,11 +51,8 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
         Outcome::Refused | Outcome::Unknown => return ControlFlow::Break(Leave::Unknown),
     };
     cx.push("access", origin, || Event::AuthRequest { uri: uri.to_vec(), status });
-    for set in &auth.request_set {
-        let (id, value) = &set.value;
-        let value = value.evaluate(r, cx)?.into_owned();
-        r.vars.set(*id, super::super::variables::Value::text(value), set.origin);
-    }
+    set_variables(&auth.request_set, status, &mut subrequest, cx)?;
+    r.vars.take_back(subrequest.vars);
     let decided = |cause| {
         let mut decision = Decision::new(cause).by(origin).with(r.related());
         decision.inner = ending.decision.clone();
@@ -69,4 +69,25 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
             error(500, decision)
         }
     }
+}
+
+/// `auth_request_set` of the location that asks: the values are those of the subrequest, whose header is sent by now.
+fn set_variables<'a>(
+    settings: &'a [Setting<(VariableId, ComplexValue)>],
+    status: u16,
+    subrequest: &mut HttpRequest<'a>,
+    cx: &mut Cx<'a>,
+) -> Flow {
+    subrequest.err_status.get_or_insert(status);
+    subrequest.header_sent = true;
+    for set in settings {
+        let (id, value) = &set.value;
+        let value = match value.value(subrequest, cx) {
+            Evaluated::Text(text) => Value::text(text),
+            Evaluated::Unknown(question) => Value::Unknown(question),
+            Evaluated::Overrun => return variables::overrun(cx),
+        };
+        subrequest.vars.set(*id, value, set.origin);
+    }
+    ControlFlow::Continue(())
 }

@@ -79,7 +79,7 @@ fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &HttpRequ
 }
 
 /// `*_intercept_errors on`: an error of the back end that an `error_page` catches is answered by nginx after all.
-fn intercepted<'a>(kind: PassKind, origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
+fn intercepted<'a>(kind: PassKind, origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
     let setting = &r.conf.content.intercept_errors[kind as usize];
     let pages = &r.conf.core.error_pages;
     if !setting.value || pages.is_empty() || r.error_page {
@@ -94,7 +94,10 @@ fn intercepted<'a>(kind: PassKind, origin: Option<Origin>, r: &HttpRequest<'a>, 
     let question = Question::at(Subject::Upstream("the status of the back end".to_owned()), setting.origin.or(origin));
     match cx.inquiry.choose(question, &words) {
         0 => ControlFlow::Continue(()),
-        chosen => error(caught[chosen - 1], Decision::new(causes::UPSTREAM).by(origin).with(r.related())),
+        chosen => {
+            r.back_end_asked = true;
+            error(caught[chosen - 1], Decision::new(causes::UPSTREAM).by(origin).with(r.related()))
+        }
     }
 }
 

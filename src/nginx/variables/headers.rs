@@ -132,20 +132,20 @@ pub(super) fn status<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> Value {
     Value::text(format!("{status:03}"))
 }
 
-/// `$sent_http_NAME`: nothing has been sent when a configuration can still decide; behind an error page or an
-/// authorization subrequest a header may have been set already.
+/// `$sent_http_NAME`: nothing has been sent when a configuration can still decide; behind an error page, and once an
+/// authorization subrequest is done, a header may have been set.
 pub(super) fn sent_header<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>, name: &[u8]) -> Value {
-    if r.error_page { Value::unknown(&format!("sent_http_{}", shown(name))) } else { Value::NotFound }
+    if r.error_page || r.header_sent { Value::unknown(&format!("sent_http_{}", shown(name))) } else { Value::NotFound }
 }
 
-/// A variable of the back end's answer: none before a back end has been asked.
-pub(super) fn of_response(_: &HttpRequest, _: &'static str) -> Value {
-    Value::NotFound
+/// A variable of a back end's answer: none before one has been asked.
+pub(super) fn of_response(r: &HttpRequest, name: &'static str) -> Value {
+    if r.back_end_asked { Value::unknown(name) } else { Value::NotFound }
 }
 
-/// A header of the back end's answer.
-pub(super) fn of_upstream(_: &HttpRequest, _: &'static str, _: &[u8]) -> Value {
-    Value::NotFound
+/// A header of a back end's answer.
+pub(super) fn of_upstream(r: &HttpRequest, prefix: &'static str, name: &[u8]) -> Value {
+    if r.back_end_asked { Value::unknown(&format!("{prefix}{}", shown(name))) } else { Value::NotFound }
 }
 
 #[cfg(test)]
