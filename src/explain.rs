@@ -177,6 +177,11 @@ impl Bench<'_> {
             Certainty::Certain => Vec::new(),
             _ => assumptions(&run, &tree, cut),
         };
+        let mut alternatives = tree.alternatives();
+        if cut {
+            let when = vec!["questions that were not followed any further have other answers".to_owned()];
+            alternatives.push(Alternative { when, outcome: Outcome::Unknown });
+        }
         let mut fixes = Vec::new();
         if fields.fixes {
             let repairs = repair::search(bench, request, &run);
@@ -187,16 +192,7 @@ impl Bench<'_> {
         }
         let why = fields.cause.then(|| why(self.server, &run)).flatten();
         let steps = run.trace.iter().map(|step| self.server.sentence(step)).collect();
-        Answer {
-            outcome: run.outcome,
-            certainty,
-            why,
-            steps,
-            assumptions,
-            alternatives: tree.alternatives(),
-            fixes,
-            run,
-        }
+        Answer { outcome: run.outcome, certainty, why, steps, assumptions, alternatives, fixes, run }
     }
 }
 

@@ -68,7 +68,7 @@ fn run(case: &Case) -> Result<(), Failed> {
 }
 
 /// `nginx/1.31.3`, as `expect_on` spells it.
-fn version(case: &Case) -> String {
+pub fn version(case: &Case) -> String {
     case.about.recorded_with.to_lowercase().replacen(' ', "/", 1)
 }
 
@@ -133,18 +133,7 @@ pub fn judge(question: &Question, answer: &Value, version: &str) -> Result<(), S
     let outcome = &answer["outcome"];
     let (kind, status) = (outcome["kind"].as_str().unwrap_or("?"), outcome["status"].as_u64());
     let wanted = (expect["kind"].as_str().unwrap_or("?"), expect["status"].as_u64());
-    let right = match wanted.0 {
-        "response" if kind == "upstream" => expect["handler"] == "cgi-script",
-        "upstream" => {
-            kind == "upstream"
-                || (expect["upstream_self"] == true
-                    && kind == "response"
-                    && status == expect["upstream_status"].as_u64())
-        }
-        "closed" => kind == "closed",
-        _ => (kind, status) == wanted,
-    };
-    if !right {
+    if !is_right(expect, outcome) {
         let sort = match outcome["certainty"].as_str() {
             Some("certain") => "CERTAIN AND WRONG",
             Some("conditional") if among(answer, wanted) => "the right answer is only among the alternatives",
@@ -157,6 +146,23 @@ pub fn judge(question: &Question, answer: &Value, version: &str) -> Result<(), S
         blame(expect, answer)?;
     }
     Ok(())
+}
+
+/// Whether an outcome is the recorded one.
+pub fn is_right(expect: &Value, outcome: &Value) -> bool {
+    let (kind, status) = (outcome["kind"].as_str().unwrap_or("?"), outcome["status"].as_u64());
+    let wanted = (expect["kind"].as_str().unwrap_or("?"), expect["status"].as_u64());
+    match wanted.0 {
+        "response" if kind == "upstream" => expect["handler"] == "cgi-script",
+        "upstream" => {
+            kind == "upstream"
+                || (expect["upstream_self"] == true
+                    && kind == "response"
+                    && status == expect["upstream_status"].as_u64())
+        }
+        "closed" => kind == "closed",
+        _ => (kind, status) == wanted,
+    }
 }
 
 /// Whether an alternative has this kind and status.

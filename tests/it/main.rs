@@ -8,6 +8,7 @@ mod corpus_apache;
 mod corpus_nginx;
 mod example;
 mod generate;
+mod honesty;
 mod repairs;
 mod rules;
 mod servers;
@@ -31,6 +32,10 @@ fn main() {
     trials.extend(corpus_apache::trials());
     trials.extend(corpus_nginx::trials());
     trials.extend(tidy::trials());
+    match honesty::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("honesty", move || Err(why.into()))),
+    }
     match repairs::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("repairs", move || Err(why.into()))),
