@@ -255,8 +255,8 @@ impl walk::Steps for AsRoot<'_> {
         settle(self.0.lstat(path))
     }
 
-    fn target(&self, link: &Path) -> Result<PathBuf, Stop> {
-        settle(self.0.read_link(link))
+    fn target(&self, link: &Path) -> Result<Option<PathBuf>, Stop> {
+        settle(self.0.read_link(link)).map(Some)
     }
 
     fn search(&self, _: &Path, _: &Stat) -> Result<(), Stop> {

@@ -326,12 +326,11 @@ impl Steps for Disk<'_> {
         self.ask_kind(Question::new(Subject::Path(path.to_path_buf())), path, true)
     }
 
-    fn target(&self, link: &Path) -> Result<PathBuf, Denied> {
+    fn target(&self, link: &Path) -> Result<Option<PathBuf>, Denied> {
         match self.fs.read_link(link) {
-            Fact::Known(Ok(target)) => Ok(target),
+            Fact::Known(Ok(target)) => Ok(Some(target)),
             Fact::Known(Err(errno)) => Err(self.stop(errno, link)),
-            // The link is known, its text is not: what is behind it is asked under the name of the link.
-            Fact::Unknown(_) => Ok(link.join("(target)")),
+            Fact::Unknown(_) => Ok(None),
         }
     }
 

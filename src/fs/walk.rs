@@ -31,8 +31,8 @@ pub(super) trait Steps {
     fn leap(&self, path: &Path) -> Result<Stat, Self::Stop> {
         self.entry(path)
     }
-    /// The text of a link.
-    fn target(&self, link: &Path) -> Result<PathBuf, Self::Stop>;
+    /// The text of a link. `None`: nobody knows it, and [`Steps::leap`] is asked where the path ends.
+    fn target(&self, link: &Path) -> Result<Option<PathBuf>, Self::Stop>;
     /// Called before a name is looked up in a directory.
     fn search(&self, dir: &Path, stat: &Stat) -> Result<(), Self::Stop>;
     /// Called before the link that ends a path is followed (`dir` holds it).
@@ -96,15 +96,7 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
             true => steps.entry(&child)?,
             false => match steps.parent(&child)? {
                 Some(found) => found,
-                None => {
-                    let slash = todo.back().is_some_and(|end| end.slash);
-                    at = below(child, &todo);
-                    stat = steps.leap(&at)?;
-                    if slash && stat.kind != FileKind::Directory {
-                        return Err(steps.stop(Errno::Enotdir, &at));
-                    }
-                    return Ok((at, stat));
-                }
+                None => return leap(steps, below(child, &todo), todo.back().is_some_and(|end| end.slash)),
             },
         };
         if found.kind == FileKind::Symlink && (!last || slash || follow == Follow::Yes) {
@@ -115,7 +107,9 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
             if last {
                 steps.follow(&stat, &child, &found)?;
             }
-            let target = steps.target(&child)?;
+            let Some(target) = steps.target(&child)? else {
+                return leap(steps, below(child, &todo), todo.back().map_or(slash, |end| end.slash));
+            };
             let text = target.as_os_str().as_bytes();
             if text.is_empty() {
                 return Err(steps.stop(Errno::Enoent, &child));
@@ -140,6 +134,15 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
         stat = found;
     }
     Ok((at, stat))
+}
+
+/// The end of a walk that nobody can follow: what is at `end`, which has to be a directory if a slash comes after it.
+fn leap<S: Steps>(steps: &S, end: PathBuf, slash: bool) -> Result<(PathBuf, Stat), S::Stop> {
+    let stat = steps.leap(&end)?;
+    if slash && stat.kind != FileKind::Directory {
+        return Err(steps.stop(Errno::Enotdir, &end));
+    }
+    Ok((end, stat))
 }
 
 /// The path with all names added, `.` and `..` taken as if there were no links.

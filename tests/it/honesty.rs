@@ -22,8 +22,9 @@ use why403::world::{NoResolver, World};
 use crate::case::Case;
 use crate::cases;
 
-/// Seeds tried for each case, with how many of ten facts are hidden under each.
-const SEEDS: [(u64, u64); 4] = [(1, 1), (2, 3), (3, 5), (4, 9)];
+/// Seeds tried for each case, with how many of ten facts are hidden under each. The first hides nothing: an answer that is
+/// wrong then is another trial's business.
+const SEEDS: [(u64, u64); 3] = [(0, 0), (1, 2), (2, 6)];
 
 pub fn trials() -> Result<Vec<Trial>, String> {
     let mut found = Case::all(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")))?;
@@ -46,6 +47,7 @@ fn run(case: &Case) -> Result<(), Failed> {
     let kind = if case.about.server == "nginx" { Kind::Nginx } else { Kind::Apache };
     let server = Server::load(kind, &options, &RealFs);
     let mut wrong = Vec::new();
+    let mut known = vec![true; case.questions.len()];
     for (seed, hidden) in SEEDS {
         let fs = HidingFs { seed, hidden };
         let worker = case.about.worker.as_deref().map(|name| worker(name, &fs));
@@ -59,7 +61,7 @@ fn run(case: &Case) -> Result<(), Failed> {
             trace: false,
         };
         let bench = Bench { server: &server, options: &options, loading: &RealFs, world };
-        for question in &case.questions {
+        for (question, known) in case.questions.iter().zip(&mut known).filter(|(_, known)| **known) {
             let expect = question.expect(&version);
             let line = question.ask(case, top.path()).to_string();
             let pem = |path: &str| std::fs::read(path).map_err(|error| error.to_string());
@@ -69,7 +71,9 @@ fn run(case: &Case) -> Result<(), Failed> {
             let answer = bench.explain(&request, fields);
             cases::take_overlay(kept)?;
             let shown = serde_json::to_value(jsonl::Answer::new("1", &server, &request, &answer, fields))?;
-            if let Err(why) = honest(expect, &shown) {
+            if hidden == 0 {
+                *known = cases::is_right(expect, &shown["outcome"]);
+            } else if let Err(why) = honest(expect, &shown) {
                 wrong.push(format!("seed {seed}, {}: {why}\n      {line}\n      {shown}", question.id()));
             }
         }
