@@ -187,9 +187,10 @@ fn blame(expect: &Value, answer: &Value) -> Result<(), String> {
         accepted.push((flip["file"].as_str().unwrap_or("?").to_owned(), flip["line"].as_u64()));
     }
     let mut named = vec![&cause["directive"]];
-    // An expert may point at the location whose rule decides instead of at the rule.
+    // An expert may point at the location whose rule decides, or at the index that is looked for, instead of at the rule.
     let related = cause["related"].as_array().into_iter().flatten();
-    named.extend(related.filter(|related| related["role"] == "co-decider" || related["role"] == "location"));
+    let roles = ["co-decider", "location", "index"];
+    named.extend(related.filter(|related| related["role"].as_str().is_some_and(|role| roles.contains(&role))));
     let hit = named.iter().any(|place| {
         let file = place["file"].as_str().unwrap_or("");
         accepted.iter().any(|(wanted, line)| file.ends_with(&format!("/{wanted}")) && place["line"].as_u64() == *line)
