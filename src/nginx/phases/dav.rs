@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::super::mapping::path_from;
 use super::super::model::Alias;
 use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
-use super::super::uri::normalize;
 use super::super::version::Version;
 use super::content::{mapped, path_decision};
 use crate::cause::Cause;
@@ -72,6 +71,18 @@ fn writable_parent(path: &Path, cx: &Cx) -> Result<(), Denied> {
     }
 }
 
+/// Whether a file can be put at `path` (`ngx_ext_rename_file`). The directories above are made where `creates_path` says
+/// so; whether they can be is judged by the first one that exists.
+fn place(path: &Path, creates_path: bool, cx: &Cx) -> Result<(), Denied> {
+    let mut path = path;
+    loop {
+        match (writable_parent(path, cx), path.parent()) {
+            (Err(denied), Some(parent)) if denied.errno == Errno::Enoent && creates_path => path = parent,
+            (result, _) => return result,
+        }
+    }
+}
+
 fn without_slash(path: &Path) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     let bytes = path.as_os_str().as_bytes();
@@ -91,22 +102,8 @@ fn put<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     if existing.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
         return refuse(409, causes::DAV_CONFLICT, r);
     }
-    let creates_path = r.conf.content.create_full_put_path.value;
-    match writable_parent(&path, cx) {
-        Ok(()) => {}
-        // The directories above are made where that is asked for; whether all of them can be is judged by the first one
-        // that exists.
-        Err(denied) if denied.errno == Errno::Enoent && creates_path => {
-            let mut ancestor = path.parent();
-            while let Some(directory) = ancestor {
-                match writable_parent(directory, cx) {
-                    Ok(()) => break,
-                    Err(denied) if denied.errno == Errno::Enoent => ancestor = directory.parent(),
-                    Err(denied) => return put_failed(&denied, &path, r),
-                }
-            }
-        }
-        Err(denied) => return put_failed(&denied, &path, r),
+    if let Err(denied) = place(&path, r.conf.content.create_full_put_path.value, cx) {
+        return put_failed(&denied, &path, r);
     }
     done(if existing.is_some() { 204 } else { 201 })
 }
@@ -225,7 +222,7 @@ fn depth(r: &HttpRequest, default: Depth) -> Option<Depth> {
     }
 }
 
-/// The path in the Destination header, normalised; `None`: not acceptable.
+/// The path in the Destination header, decoded (`ngx_http_parse_unsafe_uri`); `None`: not acceptable.
 fn destination(r: &HttpRequest) -> Option<(Vec<u8>, bool)> {
     let header = r.header(b"Destination")?;
     let raw = if header.starts_with(b"/") {
@@ -236,10 +233,31 @@ fn destination(r: &HttpRequest) -> Option<(Vec<u8>, bool)> {
         let rest = header.strip_prefix(scheme)?.strip_prefix(host)?;
         &rest[memchr::memchr(b'/', rest)?..]
     };
-    let path = &raw[..memchr::memchr(b'?', raw).unwrap_or(raw.len())];
-    let path = normalize(path, false, true)?.path;
-    let climbs = path.split(|&byte| byte == b'/').any(|segment| segment == b"..");
-    (!climbs).then(|| (path, raw.ends_with(b"/")))
+    let path = unescape(&raw[..memchr::memchr(b'?', raw).unwrap_or(raw.len())]);
+    let is_safe = !path.contains(&0) && !path.split(|&byte| byte == b'/').any(|segment| segment == b"..");
+    is_safe.then(|| (path, raw.ends_with(b"/")))
+}
+
+/// `ngx_unescape_uri`: a `%` that no two hexadecimal digits follow is dropped, with what was read of it.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.iter().copied();
+    while let Some(byte) = bytes.next() {
+        if byte != b'%' {
+            out.push(byte);
+            continue;
+        }
+        let hex = |byte: u8| (byte as char).to_digit(16);
+        match bytes.next().map(|high| (high, hex(high))) {
+            Some((_, Some(high))) => {
+                let low = bytes.next().and_then(hex);
+                out.extend(low.map(|low| (high << 4 | low) as u8));
+            }
+            Some((other, None)) => out.push(other),
+            None => {}
+        }
+    }
+    out
 }
 
 fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
@@ -318,7 +336,8 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
             true => Ok(()),
             false => Err(Denied { errno: Errno::Eacces, path: target.clone() }),
         },
-        _ => writable_parent(&target, cx),
+        Ok(_) => writable_parent(&target, cx),
+        Err(_) => place(&target, r.method == Method::MOVE, cx),
     };
     match target_opens {
         Ok(()) if source_opens && source_leaves => done(204),
