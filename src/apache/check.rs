@@ -33,7 +33,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
     let mut loaded = load::read(options, fs);
     if !loaded.stopped {
         let methods = RefCell::new(Methods::new());
-        let mut checker = Checker::new(&loaded.known, None, &methods);
+        let mut checker = Checker { fs: Some(fs), ..Checker::new(&loaded.known, None, &methods) };
         checker.walk(&mut loaded.nodes, &Place::top(SERVER_LEVEL, false));
         let mut negative = Vec::new();
         access::only_negative(&loaded.nodes, &mut negative);
@@ -108,6 +108,7 @@ struct Line<'a> {
     words: &'a [Cow<'a, [u8]>],
     place: &'a Place<'a>,
     known: &'a Known,
+    fs: Option<&'a dyn Filesystem>,
     allowed: Option<&'a Override>,
     methods: &'a RefCell<Methods>,
 }
@@ -160,6 +161,8 @@ fn spelling(row: &Row) -> String {
 /// State of one check over all files.
 struct Checker<'a> {
     known: &'a Known,
+    /// The files that the main configuration may name; `None` for an `.htaccess`, which names none.
+    fs: Option<&'a dyn Filesystem>,
     /// What may stand in the `.htaccess` that is checked; `None`: the main configuration.
     allowed: Option<&'a Override>,
     /// The methods known so far.
@@ -171,7 +174,7 @@ struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     fn new(known: &'a Known, allowed: Option<&'a Override>, methods: &'a RefCell<Methods>) -> Self {
-        Checker { known, allowed, methods, defined: Defined::default(), problems: Vec::new() }
+        Checker { known, fs: None, allowed, methods, defined: Defined::default(), problems: Vec::new() }
     }
 
     /// Checks the directives of one level; those that a `Nonfatal` override skips are taken out.
@@ -213,8 +216,16 @@ impl<'a> Checker<'a> {
             let refused = match arity::take(row, &node.args) {
                 Err(message) => Some((ProblemKind::Arity, message)),
                 Ok(words) => {
-                    let line =
-                        Line { node, row, words: &words, place, known, allowed: self.allowed, methods: self.methods };
+                    let line = Line {
+                        node,
+                        row,
+                        words: &words,
+                        place,
+                        known,
+                        fs: self.fs,
+                        allowed: self.allowed,
+                        methods: self.methods,
+                    };
                     values::check(&line, &mut self.defined).err().map(|message| (ProblemKind::Value, message))
                 }
             };
@@ -234,8 +245,16 @@ impl<'a> Checker<'a> {
         let Some(row) = self.known.modules.rows(node.written.as_bytes()).next() else { return };
         let mut children = std::mem::take(&mut node.children);
         let words: Vec<Cow<[u8]>> = node.words.iter().map(|word| Cow::Borrowed(&**word)).collect();
-        let line =
-            Line { node, row, words: &words, place, known: self.known, allowed: self.allowed, methods: self.methods };
+        let line = Line {
+            node,
+            row,
+            words: &words,
+            place,
+            known: self.known,
+            fs: self.fs,
+            allowed: self.allowed,
+            methods: self.methods,
+        };
         let result = match sections::open(&line) {
             Ok(inner) => {
                 let before = self.problems.len();

@@ -40,11 +40,7 @@ pub(crate) fn is_fnmatch(name: &[u8]) -> bool {
     while let Some(byte) = bytes.next() {
         match byte {
             b'?' | b'*' => return true,
-            b'\\' => {
-                if bytes.next().is_none() {
-                    return false;
-                }
-            }
+            b'\\' if bytes.next().is_none() => return false,
             b'[' => open = true,
             b']' if open => return true,
             _ => {}

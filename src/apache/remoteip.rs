@@ -53,7 +53,7 @@ impl ServerRecord {
             header: vhost.header.clone().or_else(|| base.header.clone()),
             proxies_header: vhost.proxies_header.clone().or_else(|| base.proxies_header.clone()),
             proxies: vhost.proxies.iter().chain(&base.proxies).cloned().collect(),
-            protocol: vhost.protocol.clone().or_else(|| base.protocol.clone()),
+            protocol: vhost.protocol.or(base.protocol),
         }
     }
 }

@@ -273,7 +273,7 @@ impl ServerRecord {
         }
         ServerRecord {
             server: vhost.server,
-            engine: vhost.engine.clone().or_else(|| base.engine.clone()),
+            engine: vhost.engine.or(base.engine),
             options,
             maps,
             list: List::merge(&base.list, base_options, &vhost.list, effective),
@@ -292,7 +292,7 @@ impl DirRecord {
         };
         DirRecord {
             directory: new.directory.clone(),
-            engine: new.engine.clone().or_else(|| base.engine.clone()),
+            engine: new.engine.or(base.engine),
             options,
             base: base_url,
             list: List::merge(&base.list, base.options.unwrap_or_default(), &new.list, effective),
@@ -323,7 +323,7 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
         "RewriteEngine" => {
             let engine = Some(Setting::new(cmd.flag(), cmd.origin));
             if at_server_level {
-                server.engine = engine.clone();
+                server.engine = engine;
             }
             dir.engine = engine;
         }

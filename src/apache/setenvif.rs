@@ -261,7 +261,17 @@ fn match_headers<'c>(record: Option<&Record>, r: &mut RequestRec<'c>, cx: &mut C
 
 /// Whether a template asks for a group of a match.
 fn has_group(template: &[u8]) -> bool {
-    template.windows(2).any(|pair| pair[0] == b'$' && pair[1].is_ascii_digit())
+    let mut bytes = template.iter().peekable();
+    while let Some(byte) = bytes.next() {
+        match (byte, bytes.peek()) {
+            (b'$', Some(b'0'..=b'9')) => return true,
+            (b'\\', _) => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 impl Attribute {

@@ -5,6 +5,8 @@ use crate::apache::mime::MultiviewsMatch;
 use crate::apache::model::Place;
 use crate::apache::negotiation::ForcePriority;
 use crate::apache::{alias, mime, negotiation, remoteip, rewrite, setenvif, vhost_alias};
+use crate::fact::Fact;
+use crate::fs;
 
 /// What the owner of a directive says about its arguments; `None`: not one of these.
 pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
@@ -24,7 +26,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         "rewriterule" => rewrite::parse_rule(raw).map(drop),
         "rewritecond" => rewrite::parse_condition(raw, line.expressions()).map(drop),
         "rewriteoptions" => rewrite::parse_options(&words).map(drop),
-        "rewritemap" => rewrite::parse_map(&words).map(drop),
+        "rewritemap" => rewrite_map(line, &words),
         "rewritebase" if !line.place.path => Err("RewriteBase: only valid in per-directory config files".into()),
         "rewritebase" => rewrite::parse_base(line.word(0)).map(drop),
         "setenvif" | "setenvifnocase" | "setenvifexpr" | "browsermatch" | "browsermatchnocase" => {
@@ -50,6 +52,17 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         }
         _ => return None,
     })
+}
+
+/// A `RewriteMap` whose file must be there when the server starts.
+fn rewrite_map(line: &Line, words: &[&[u8]]) -> Result<(), String> {
+    let map = rewrite::parse_map(words)?;
+    let (Some(file), Some(files)) = (map.file(), line.fs) else { return Ok(()) };
+    let path = line.known.server_root_relative(file);
+    match fs::stat(files, &path) {
+        Fact::Known(Err(_)) => Err(format!("RewriteMap: file for map {} not found:{}", line.lossy(0), path.display())),
+        _ => Ok(()),
+    }
 }
 
 /// The kind of place, as far as these modules tell places apart.
