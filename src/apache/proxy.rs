@@ -187,6 +187,7 @@ pub(crate) fn detect<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         && vhost::matches_request(&cx.config.servers, r.server.index, host, port);
     if !is_own {
         r.proxyreq = true;
+        r.forward_proxy = true;
         r.filename = Some([b"proxy:", target.as_slice()].concat());
         r.uri = target;
         r.mapped_by = origin;

@@ -201,7 +201,10 @@ impl Both {
 impl Both {
     /// For a certain 403: what is wrong with the log line that we name.
     fn compare_log(&self) -> Option<String> {
-        if self.real["status"] != 403 || self.ours["outcome"]["certainty"] != "certain" {
+        if self.real["kind"] != "response"
+            || self.real["status"] != 403
+            || self.ours["outcome"]["certainty"] != "certain"
+        {
             return None;
         }
         let logged: Vec<&str> = self.real["log"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -267,8 +270,11 @@ impl Asked {
     /// The certain 403s whose first fixes differ from each other.
     fn fixes(&self) -> Vec<usize> {
         let mut seen = BTreeSet::new();
-        let certain =
-            |both: &&(usize, &Both)| both.1.real["status"] == 403 && both.1.ours["outcome"]["certainty"] == "certain";
+        let certain = |both: &&(usize, &Both)| {
+            both.1.real["kind"] == "response"
+                && both.1.real["status"] == 403
+                && both.1.ours["outcome"]["certainty"] == "certain"
+        };
         let all = self.answers.iter().enumerate().collect::<Vec<_>>();
         let fresh = all.iter().filter(certain).filter(|(_, both)| {
             let fix = &both.ours["fixes"][0];

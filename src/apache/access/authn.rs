@@ -191,7 +191,7 @@ pub(crate) fn authenticate_basic_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c
         return r.refuse(Decision::new(&cause::apache::AUTHNAME_MISSING).by(current.origin), 500);
     }
     r.auth_type = Some(current.value.clone());
-    let header = if r.proxyreq { &b"Proxy-Authorization"[..] } else { b"Authorization" };
+    let header = if r.forward_proxy { &b"Proxy-Authorization"[..] } else { b"Authorization" };
     let Some(line) = r.headers_in.get(header).map(<[u8]>::to_vec) else {
         return challenge(r, &cause::apache::AUTHENTICATION_REQUIRED, current.origin);
     };

@@ -115,6 +115,9 @@ pub(crate) struct RequestRec<'c> {
     pub document_root: Option<Vec<u8>>,
     /// To be proxied.
     pub proxyreq: bool,
+    /// Proxied on behalf of a client that asked for another server's URL (PROXYREQ_PROXY): it shows its credentials in
+    /// Proxy-Authorization. Behind ProxyPass or `[P]` it does not know of any proxy.
+    pub forward_proxy: bool,
     /// The status so far.
     pub status: u16,
     /// The Location header.
@@ -181,6 +184,7 @@ impl<'c> RequestRec<'c> {
             document_root: None,
             absolute_uri: false,
             proxyreq: false,
+            forward_proxy: false,
             status: 200,
             location: None,
             mapped_by: None,

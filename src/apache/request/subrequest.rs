@@ -100,6 +100,7 @@ fn reset(r: &mut RequestRec) {
     r.decision = None;
     r.is_file_subrequest = false;
     r.proxyreq = false;
+    r.forward_proxy = false;
     r.context_prefix = Vec::new();
     r.context_document_root = None;
     r.document_root = None;
@@ -258,6 +259,7 @@ pub(crate) fn internal_redirect<'c>(uri: &[u8], r: &mut RequestRec<'c>, cx: &mut
 /// ap_internal_fast_redirect: `r` becomes what the sub-request found.
 pub(crate) fn internal_fast_redirect<'c>(sub: RequestRec<'c>, r: &mut RequestRec<'c>) {
     r.proxyreq = sub.proxyreq;
+    r.forward_proxy = sub.forward_proxy;
     r.no_local_copy = r.no_local_copy && sub.no_local_copy;
     r.uri = sub.uri;
     r.filename = sub.filename;
