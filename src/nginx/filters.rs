@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::complex::ComplexValue;
+use super::model::PassKind;
 use super::request::{Cx, Entity, Flow, HttpRequest, Sent, error};
 use super::variables::Table;
 use crate::cause;
@@ -30,6 +31,10 @@ pub struct Filters {
     pub max_ranges: Setting<Option<u64>>,
     /// The filters in force that may rewrite the body, and so take its ranges away.
     pub rewriters: Vec<Setting<&'static str>>,
+    /// What decides besides `Accept-Encoding` whether a client gets gzip: `gzip_disable` and its kin.
+    pub gzip_condition: Option<Setting<&'static str>>,
+    /// The caches of the pass modules, by [`PassKind`].
+    pub caches: [Setting<bool>; PassKind::COUNT],
     /// `add_header Last-Modified`, which the range filter takes for the real one.
     pub last_modified: Option<ComplexValue>,
     /// `add_header ETag`, likewise.
@@ -58,6 +63,8 @@ impl Default for Filters {
             etag: Setting::default_value(true),
             max_ranges: Setting::default_value(None),
             rewriters: Vec::new(),
+            gzip_condition: None,
+            caches: std::array::from_fn(|_| Setting::default_value(false)),
             last_modified: None,
             entity_tag: None,
             fastcgi_index: Box::default(),
@@ -74,12 +81,23 @@ impl Filters {
         "max_ranges",
         "ssi",
         "gzip",
+        "gzip_disable",
+        "gzip_http_version",
+        "gzip_proxied",
+        "brotli",
+        "zstd",
+        "source_charset",
         "sub_filter",
+        "subs_filter",
         "add_header",
         "add_before_body",
         "add_after_body",
         "fastcgi_index",
         "fastcgi_split_path_info",
+        "proxy_cache",
+        "fastcgi_cache",
+        "scgi_cache",
+        "uwsgi_cache",
     ];
 
     /// Takes a directive.
@@ -102,6 +120,17 @@ impl Filters {
             }
             b"ssi" => self.rewriter("ssi", on, origin),
             b"gzip" => self.rewriter("gzip", on, origin),
+            b"gzip_disable" => self.gzip_condition = Some(Setting::new("gzip_disable", origin)),
+            b"gzip_http_version" => self.gzip_condition = Some(Setting::new("gzip_http_version", origin)),
+            b"gzip_proxied" => self.gzip_condition = Some(Setting::new("gzip_proxied", origin)),
+            b"brotli" => self.rewriter("brotli", on, origin),
+            b"zstd" => self.rewriter("zstd", on, origin),
+            b"source_charset" => self.rewriter("source_charset", first != b"off", origin),
+            b"subs_filter" => self.rewriter("subs_filter", true, origin),
+            b"proxy_cache" => self.caches[PassKind::Proxy as usize] = Setting::new(first != b"off", origin),
+            b"fastcgi_cache" => self.caches[PassKind::Fastcgi as usize] = Setting::new(first != b"off", origin),
+            b"scgi_cache" => self.caches[PassKind::Scgi as usize] = Setting::new(first != b"off", origin),
+            b"uwsgi_cache" => self.caches[PassKind::Uwsgi as usize] = Setting::new(first != b"off", origin),
             b"sub_filter" => self.rewriter("sub_filter", true, origin),
             b"add_before_body" | b"add_after_body" => self.rewriter("addition", !first.is_empty(), origin),
             b"add_header" => {
@@ -175,6 +204,22 @@ fn etag(r: &HttpRequest, entity: &Entity, cx: &mut Cx) -> Flow<Option<Vec<u8>>> 
 
 fn unknown<T>(path: &Path, cx: &mut Cx) -> Flow<T> {
     cx.unknown(Question::new(Subject::Time(path.to_path_buf())))
+}
+
+/// A response that is looked for in a cache passes the filter for conditional requests; any other one of a back end
+/// does not (`disable_not_modified`). What it is like only the back end knows.
+pub fn cached<'a>(kind: PassKind, r: &HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    let cache = &r.conf.filters.caches[kind as usize];
+    let conditions = [&b"If-Unmodified-Since"[..], b"If-Match"];
+    if !cache.value || r.depth > 0 || conditions.iter().all(|name| r.header(name).is_none()) {
+        return Flow::Continue(());
+    }
+    let text = "whether the response of the cache or the back end is what the request's condition asks for".to_owned();
+    let question = Question::at(Subject::Other(text), cache.origin);
+    match cx.inquiry.choose(question, &["it is", "it is another one"]) {
+        0 => Flow::Continue(()),
+        _ => refuse(412),
+    }
 }
 
 /// A filter refuses the response.

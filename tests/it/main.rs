@@ -9,6 +9,7 @@ mod corpus_nginx;
 mod example;
 mod generate;
 mod honesty;
+mod inert;
 mod repairs;
 mod rules;
 mod servers;
@@ -45,5 +46,6 @@ fn main() {
         Err(why) => trials.push(Trial::test("servers", move || Err(why.into()))),
     }
     trials.extend(generate::trials());
+    trials.extend(inert::trials());
     libtest_mimic::run(&args, trials).exit();
 }

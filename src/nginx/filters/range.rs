@@ -5,6 +5,7 @@ use super::super::version::Version;
 use super::{content_length, etag, http_time, last_modified, refuse};
 use crate::fact::{Question, Subject};
 use crate::request::HttpVersion;
+use crate::source::Setting;
 
 /// The first version that looks at what a multipart answer would weigh.
 const WEIGHED: Version = Version::new(1, 31, 0);
@@ -79,9 +80,16 @@ fn sent_last_modified<'a>(r: &mut HttpRequest<'a>, entity: &Entity, cx: &mut Cx<
 
 /// Whether another filter rewrites the body, which depends on the type of the response and is asked.
 fn is_rewritten(r: &HttpRequest, cx: &mut Cx) -> bool {
-    let accepts_gzip =
-        || r.header(b"Accept-Encoding").is_some_and(|value| value.windows(4).any(|word| word == b"gzip"));
-    r.conf.filters.rewriters.iter().filter(|filter| filter.value != "gzip" || accepts_gzip()).any(|filter| {
+    let accepts = |coding: &[u8]| {
+        r.header(b"Accept-Encoding").is_some_and(|value| value.windows(coding.len()).any(|word| word == coding))
+    };
+    let at_work = |filter: &&Setting<&'static str>| match filter.value {
+        "gzip" => accepts(b"gzip"),
+        "brotli" => accepts(b"br"),
+        "zstd" => accepts(b"zstd"),
+        _ => true,
+    };
+    r.conf.filters.rewriters.iter().filter(at_work).any(|filter| {
         let name = filter.value;
         let question = Question::at(Subject::Opaque(name.to_owned()), filter.origin);
         let alternatives = [format!("`{name}` leaves the response alone"), format!("`{name}` rewrites the response")];

@@ -12,6 +12,7 @@ use super::statics::send;
 use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
 use crate::fs::{Errno, FileKind, Stat};
+use crate::nginx::filters;
 use crate::nginx::upstream::Target;
 use crate::outcome::Decision;
 use crate::source::{Origin, Setting};
@@ -31,6 +32,7 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
                 back_end(*kind, &url, origin, r, cx)?;
             }
             intercepted(*kind, origin, r, cx)?;
+            filters::cached(*kind, r, cx)?;
             ControlFlow::Break(Leave::Upstream(Some(Box::new(Decision::new(causes::UPSTREAM).by(origin)))))
         }
         Handler::StubStatus | Handler::EmptyGif => {

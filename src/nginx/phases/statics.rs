@@ -10,6 +10,7 @@ use super::content::{
     Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
 };
 use crate::cause::nginx as causes;
+use crate::fact::{Question, Subject};
 use crate::fs::{Denied, Errno, FileKind, Stat};
 use crate::outcome::Decision;
 use crate::trace::nginx::Event;
@@ -99,7 +100,7 @@ fn permission_cause(denied: &Denied, path: &Path, r: &HttpRequest, cx: &Cx) -> &
 pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let wanted = match r.conf.content.gzip_static.value {
         GzipStatic::Off => return ControlFlow::Continue(()),
-        GzipStatic::On => accepts_gzip(r),
+        GzipStatic::On => accepts_gzip(r, cx),
         GzipStatic::Always => true,
     };
     if !reads(r) || r.uri.ends_with(b"/") || !wanted {
@@ -119,9 +120,14 @@ pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
     }
 }
 
-/// `ngx_http_gzip_ok` with its defaults: HTTP/1.1, no Via, and an Accept-Encoding that lets gzip in.
-fn accepts_gzip(r: &HttpRequest) -> bool {
+/// `ngx_http_gzip_ok`: an Accept-Encoding that lets gzip in; by default HTTP/1.1 and no Via. Other conditions are asked.
+fn accepts_gzip(r: &HttpRequest, cx: &mut Cx) -> bool {
     let Some(accept) = r.header(b"Accept-Encoding") else { return false };
+    if let Some(condition) = &r.conf.filters.gzip_condition {
+        let question = Question::at(Subject::Opaque(condition.value.to_owned()), condition.origin);
+        return lets_gzip_in(accept)
+            && cx.inquiry.choose(question, &["the client gets gzip", "the client does not get gzip"]) == 0;
+    }
     r.version >= crate::request::HttpVersion::HTTP_11 && r.header(b"Via").is_none() && lets_gzip_in(accept)
 }
 
