@@ -46,7 +46,7 @@ impl Work<'_> {
             "return-403" | "return-403-if" => self.returned(decision),
             "try-files-403" => [self.touch(self.run.seen.file.as_deref()), self.without_403(decision)].concat(),
             "directory-index" | "directory-index-post" => self.index(decision),
-            "disable-symlinks" | "index-symlink" => self.symlinks(decision),
+            "disable-symlinks" | "index-symlink" | "symlink-loop" => self.symlinks(decision),
             "error-page-status" => self.without_403(decision),
             "dav-permission" => self.permission(decision, Needs::Write),
             _ => Vec::new(),
@@ -159,7 +159,7 @@ impl Work<'_> {
     fn symlinks(&self, decision: &Decision) -> Vec<Fix> {
         let Some(span) = decision.directive.map(|origin| origin.span) else { return Vec::new() };
         if !self.head(span).starts_with("disable_symlinks") {
-            return Vec::new();
+            return decision.path.as_deref().map(unlooped).unwrap_or_default();
         }
         let mut fixes = Vec::new();
         for value in ["if_not_owner", "off"] {
@@ -220,6 +220,23 @@ impl Work<'_> {
     fn shown(&self, span: Span) -> String {
         ticked(Kind::Nginx.head(self.sources.text(span)))
     }
+}
+
+/// A link that leads in a circle, pointed at something new beside it: a file, or a directory.
+fn unlooped(link: &Path) -> Vec<Fix> {
+    let Some(name) = link.file_name() else { return Vec::new() };
+    let mut new = name.to_owned();
+    new.push(".target");
+    let target = link.with_file_name(new);
+    let made = [Command::Touch(target.clone()), Command::Mkdir(target.clone())];
+    let point = |made: Command| Fix {
+        title: format!("point `{}` at something that is there", link.display()),
+        edits: Vec::new(),
+        commands: vec![made, Command::Link { target: target.clone(), path: link.to_path_buf() }],
+        safety: Safety::Review,
+        then: None,
+    };
+    made.map(point).to_vec()
 }
 
 fn safe(edit: Option<Edit>, title: String) -> Option<Fix> {
