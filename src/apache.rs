@@ -20,6 +20,7 @@ mod fnmatch;
 mod htaccess;
 pub mod lex;
 pub mod load;
+mod merge;
 mod mime;
 mod model;
 mod negotiation;
@@ -70,6 +71,12 @@ pub struct Config {
     pub(crate) aliases: access::providers::Aliases,
     pub(crate) listens: Vec<build::Listen>,
     pub(crate) htaccess: htaccess::Cache,
+    /// Merges of sections made so far.
+    pub(crate) merges: merge::Merges,
+    /// The identifiers of the loaded modules.
+    pub(crate) modules: std::collections::HashSet<String>,
+    /// The access_checker hooks of the loaded modules, in order.
+    pub(crate) access_checkers: Vec<request::Hook>,
     /// Whether every authentication hook is declared "per configuration", so that equal matches mean equal objects.
     pub(crate) auth_per_conf: bool,
     worker: Fact<Identity>,
@@ -86,6 +93,8 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     let loaded = check::load(options, fs);
     let model = build::model(&loaded.nodes, &loaded.known);
     let modules = &loaded.known.modules;
+    let loaded_modules = modules.in_order().map(str::to_owned).collect();
+    let access_checkers = request::authorize::access_checkers(modules);
     let auth_per_conf = !PER_URI_MODULES.iter().any(|module| modules.has(module)) && modules.unknown().next().is_none();
     let name = |setting: Option<&crate::source::Setting<Vec<u8>>>| {
         setting.map(|setting| String::from_utf8_lossy(&setting.value).into_owned())
@@ -102,6 +111,9 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         aliases: model.aliases,
         listens: model.listens,
         htaccess: htaccess::Cache::default(),
+        merges: merge::Merges::default(),
+        modules: loaded_modules,
+        access_checkers,
         auth_per_conf,
         worker,
     }

@@ -422,6 +422,11 @@ impl PerDir {
         PerDir { conf, identity }
     }
 
+    /// The records, for merging more onto them.
+    pub fn conf(&self) -> &Arc<DirConf> {
+        &self.conf
+    }
+
     /// Whether both are one object.
     pub fn is(&self, other: &PerDir) -> bool {
         self.identity == other.identity

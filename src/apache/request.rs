@@ -118,7 +118,7 @@ impl Cx<'_> {
 
     /// Whether a module is loaded, by its identifier (`rewrite_module`).
     pub fn has_module(&self, identifier: &str) -> bool {
-        self.config.known.modules.has(identifier)
+        self.config.modules.contains(identifier)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Access, authentication, authorization, and when they are skipped (the middle of ap_process_request_internal).
 
 use crate::apache::access::{allowmethods, authn, authz_core, compat, ssl};
-use crate::apache::request::{Cx, Handled, Hook, Parent, RequestRec, run_first};
+use crate::apache::load::Modules;
+use crate::apache::request::{Cx, Handled, Hook, Parent, RequestRec, run_all, run_first};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::trace::apache::Event;
@@ -22,7 +23,7 @@ pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
     }
     let any = r.per_dir.access_compat.as_ref().map(|record| record.satisfy_any(r.method_number));
     let satisfy_any = any.is_some_and(|setting| setting.value);
-    match access_checker(r, cx) {
+    match run_all(&cx.config.access_checkers, r, cx) {
         Handled::Ok if satisfy_any => {
             cx.note("access_checker", any.and_then(|any| any.origin), || Event::SatisfiedAny);
             return Handled::Ok;
@@ -38,17 +39,17 @@ pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
     }
 }
 
-/// access_checker: every hook, until the first error. mod_allowmethods comes first, the others as they were loaded.
-fn access_checker<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+/// The access_checker hooks: mod_allowmethods comes first, the others as they were loaded.
+pub(crate) fn access_checkers(modules: &Modules) -> Vec<Hook> {
     let mut hooks: Vec<Hook> = vec![allowmethods::check_access];
-    for module in cx.config.known.modules.in_order() {
+    for module in modules.in_order() {
         match module {
             "access_compat_module" => hooks.push(compat::check_dir_access),
             "ssl_module" => hooks.push(ssl::check_access),
             _ => {}
         }
     }
-    super::run_all(&hooks, r, cx)
+    hooks
 }
 
 /// A user is needed: find out who it is, then decide again.

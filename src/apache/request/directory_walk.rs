@@ -160,14 +160,14 @@ fn descend<'c>(mut walk: Walk, whole: Vec<u8>, r: &mut RequestRec<'c>, cx: &mut 
             if matched {
                 cx.note("directory_walk", Some(section.origin), || Event::SectionMatched { kind: "Directory" });
                 running.merge(&section.conf.core);
-                walk.matched(&section.conf);
+                walk.matched(&section.conf, cx);
             }
         }
         if running.reads_htaccess() {
             match htaccess::read(&level, &running, r, cx) {
                 Ok(Some(conf)) => {
                     running.merge(&conf.core);
-                    walk.matched(&conf);
+                    walk.matched(&conf, cx);
                 }
                 Ok(None) => {}
                 Err(ended) => return ended,
@@ -221,7 +221,7 @@ fn descend<'c>(mut walk: Walk, whole: Vec<u8>, r: &mut RequestRec<'c>, cx: &mut 
             Some(true) => {
                 cx.note("directory_walk", Some(section.origin), || Event::SectionMatched { kind: "DirectoryMatch" });
                 running.merge(&section.conf.core);
-                walk.matched(&section.conf);
+                walk.matched(&section.conf, cx);
             }
             Some(false) => {}
             None => return Handled::Unknown,

@@ -33,7 +33,7 @@ pub(crate) fn file_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
             };
             if matched {
                 cx.note("file_walk", Some(section.origin), || Event::SectionMatched { kind: "Files" });
-                walk.matched(&section.conf);
+                walk.matched(&section.conf, cx);
             }
         }
     }

@@ -47,7 +47,7 @@ fn walk_list<'c>(list: &SectionList, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) ->
         } else {
             earlier_held = false;
         }
-        walk.matched(&section.conf);
+        walk.matched(&section.conf, cx);
     }
     let nested = walk.merged().and_then(|merged| merged.core.ifs.clone());
     walk.finish(list, r, cx);

@@ -38,7 +38,7 @@ pub(crate) fn location_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
             };
             if matched {
                 cx.note("location_walk", Some(section.origin), || Event::SectionMatched { kind: "Location" });
-                walk.matched(&section.conf);
+                walk.matched(&section.conf, cx);
             }
         }
     }

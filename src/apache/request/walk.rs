@@ -121,7 +121,7 @@ impl Walk {
     }
 
     /// One section matched.
-    pub fn matched(&mut self, conf: &Arc<DirConf>) {
+    pub fn matched(&mut self, conf: &Arc<DirConf>, cx: &Cx) {
         if self.matches > 0 {
             let walked = &self.cache.walked[self.next];
             if Arc::ptr_eq(&walked.matched, conf) {
@@ -134,7 +134,7 @@ impl Walk {
             self.drop_remaining();
         }
         let merged = match &self.merged {
-            Some(earlier) => Arc::new(DirConf::merge(earlier, conf)),
+            Some(earlier) => cx.config.merges.merge(earlier, conf),
             None => conf.clone(),
         };
         self.cache.walked.push(Walked { matched: conf.clone(), merged: merged.clone() });
@@ -167,7 +167,7 @@ impl Walk {
                 self.cache.tested = Some(list.clone());
                 self.cache.base = Some(r.per_dir.clone());
                 if let Some(merged) = &self.merged {
-                    let conf = Arc::new(DirConf::merge(&r.per_dir, merged));
+                    let conf = cx.config.merges.merge(r.per_dir.conf(), merged);
                     r.per_dir = PerDir::new(conf, cx.identity());
                 }
                 self.cache.result = Some(r.per_dir.clone());
