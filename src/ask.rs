@@ -28,6 +28,12 @@ impl AskError {
     }
 }
 
+/// Name and value of a header line; without a value it is not sent.
+pub type Header<'q> = (Cow<'q, str>, Option<Cow<'q, str>>);
+
+/// A header line as bytes, to be sent.
+type Line = (Vec<u8>, Vec<u8>);
+
 /// A request as it is asked for. Everything but `url` has a default.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Question<'q> {
@@ -48,7 +54,7 @@ pub struct Question<'q> {
     pub to: Option<Cow<'q, str>>,
     /// Header lines in order; a value of null is not sent.
     #[serde(borrow, default)]
-    pub headers: Option<Vec<(Cow<'q, str>, Option<Cow<'q, str>>)>>,
+    pub headers: Option<Vec<Header<'q>>>,
     /// `NAME[:PASS]`, sent as Basic authorization.
     #[serde(borrow, default)]
     pub user: Option<Cow<'q, str>>,
@@ -201,7 +207,7 @@ fn version(text: &str) -> Result<HttpVersion, AskError> {
 }
 
 /// The header lines in the order in which they are sent: Host, the ones given, Authorization.
-fn headers(question: &Question, url: &Url, peer: Peer) -> Result<Vec<(Vec<u8>, Vec<u8>)>, AskError> {
+fn headers(question: &Question, url: &Url, peer: Peer) -> Result<Vec<Line>, AskError> {
     let given = question.headers.as_deref().unwrap_or_default();
     let names = |name: &str| given.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
     let mut lines = Vec::with_capacity(given.len() + 2);

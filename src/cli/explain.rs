@@ -87,6 +87,7 @@ impl Desk<'_> {
     fn lines(&self, options: &Options, mut input: impl BufRead, out: &mut dyn Write) -> Result<u8, Failure> {
         let mut code = ANSWERED;
         let mut line = Vec::new();
+        let mut list = json::List::default();
         for number in 1usize.. {
             line.clear();
             if input.read_until(b'\n', &mut line).map_err(|error| format!("cannot read requests: {error}"))? == 0 {
@@ -97,12 +98,18 @@ impl Desk<'_> {
             if text.is_empty() {
                 continue;
             }
+            if self.format == Format::Json {
+                written(list.next(out))?;
+            }
             if let Err(error) = self.line(options, number, text, out)? {
                 code = NOT_ASKED;
                 let id = ask::id_of(text).unwrap_or_else(|| number.to_string());
                 written(self.refuse(&id, &error, out))?;
             }
             written(out.flush())?;
+        }
+        if self.format == Format::Json {
+            written(list.end(out))?;
         }
         Ok(code)
     }

@@ -21,6 +21,11 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("cli::no_colour_in_a_pipe", no_colour_in_a_pipe),
         Trial::test("cli::files_changed_between_two_questions_are_seen", files_changed_between_questions_are_seen),
         Trial::test("cli::pages_for_people", pages_for_people),
+        Trial::test("cli::several_answers_are_one_json_document", several_answers_are_one_json_document),
+        Trial::test("cli::fix_writes_its_edits_and_nothing_else", fix_writes_its_edits_and_nothing_else),
+        Trial::test("cli::fix_prints_commands_and_runs_none", fix_prints_commands_and_runs_none),
+        Trial::test("cli::a_review_has_to_be_picked", a_review_has_to_be_picked),
+        Trial::test("cli::a_capture_answers_like_the_tree", a_capture_answers_like_the_tree),
     ]
 }
 
@@ -178,6 +183,85 @@ fn files_changed_between_questions_are_seen() -> Result<(), Failed> {
     drop(stdin);
     child.wait()?;
     same(&json!(statuses), &json!([404, 200]))
+}
+
+fn several_answers_are_one_json_document() -> Result<(), Failed> {
+    let example = Example::copy("shop")?;
+    let output = run(&example, &["explain", "--root", ".", "--requests", "-", "--format", "json"], QUESTIONS)?;
+    let answers: Value = serde_json::from_slice(&output.stdout)?;
+    same(&json!(answers.as_array().map(Vec::len)), &json!(8))?;
+    let none = run(&example, &["explain", "--root", ".", "--requests", "-", "--format", "json"], "")?;
+    same(&serde_json::from_slice(&none.stdout)?, &json!([]))
+}
+
+const REFUSED: [&str; 6] = ["fix", "--root", ".", "--from", "10.0.0.5", "http://shop.example/admin/"];
+
+/// The status of a request to the example as it lies there now.
+fn status(example: &Example, words: &[&str]) -> Result<Value, Failed> {
+    let output = run(example, &[&["explain", "--format", "jsonl", "--fields", "outcome"], words].concat(), "")?;
+    Ok(lines(&output)?.first().map_or(Value::Null, |answer| answer["outcome"]["status"].clone()))
+}
+
+fn fix_writes_its_edits_and_nothing_else() -> Result<(), Failed> {
+    use std::os::unix::fs::PermissionsExt;
+    let example = Example::copy("shop")?;
+    let file = example.path().join("etc/nginx/conf.d/shop.conf");
+    // Line ends and mode are somebody's choice.
+    let text = std::fs::read_to_string(&file)?.replace('\n', "\r\n");
+    std::fs::write(&file, &text)?;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640))?;
+    let shown = run(&example, &REFUSED, "")?;
+    same(&json!(std::fs::read_to_string(&file)?), &json!(text))?;
+    if !String::from_utf8_lossy(&shown.stdout).contains("+        allow 10.0.0.5;") {
+        return Err(String::from_utf8_lossy(&shown.stdout).into_owned().into());
+    }
+    let output = run(&example, &[&REFUSED[..], &["--write"]].concat(), "")?;
+    same(&json!(output.status.code()), &json!(0))?;
+    let now = std::fs::read_to_string(&file)?;
+    let line = "        deny 10.0.0.0/8;\r\n";
+    same(&json!(now), &json!(text.replacen(line, &format!("        allow 10.0.0.5;\r\n{line}"), 1)))?;
+    same(&json!(std::fs::metadata(&file)?.permissions().mode() & 0o7777), &json!(0o640))?;
+    same(&status(&example, &REFUSED[1..])?, &json!(200))
+}
+
+fn fix_prints_commands_and_runs_none() -> Result<(), Failed> {
+    use std::os::unix::fs::PermissionsExt;
+    let example = Example::copy("shop")?;
+    let closed = example.path().join("srv/shop");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700))?;
+    let words =
+        ["fix", "--root", ".", "--worker", "4242:4242", "--from", "192.0.2.1", "http://shop.example/", "--write"];
+    let output = run(&example, &words, "")?;
+    let page = String::from_utf8_lossy(&output.stdout).into_owned();
+    same(&json!(std::fs::metadata(&closed)?.permissions().mode() & 0o7777), &json!(0o700))?;
+    if page.contains("chmod o+x '/srv/shop'") { Ok(()) } else { Err(page.into()) }
+}
+
+fn a_review_has_to_be_picked() -> Result<(), Failed> {
+    let example = Example::copy("shop")?;
+    let picked = [&REFUSED[..], &["--write", "--pick", "2"]].concat();
+    let page = run(&example, &picked[..picked.len() - 3], "")?;
+    if String::from_utf8_lossy(&page.stdout).contains("review") {
+        return Err("the first repair needs no review".into());
+    }
+    let output = run(&example, &picked, "")?;
+    same(&json!(output.status.code()), &json!(0))?;
+    same(&status(&example, &REFUSED[1..])?, &json!(200))
+}
+
+fn a_capture_answers_like_the_tree() -> Result<(), Failed> {
+    for (name, host) in [("shop", "shop.example"), ("reports", "reports.example")] {
+        let example = Example::copy(name)?;
+        let output = run(&example, &["capture", "--root", ".", "-o", "taken.tar"], "")?;
+        same(&json!(output.status.code()), &json!(0))?;
+        for path in ["/", "/admin/", "/reports/2026.txt", "/none"] {
+            let url = format!("http://{host}{path}");
+            let here = status(&example, &["--root", ".", "--from", "192.0.2.1", &url])?;
+            let there = status(&example, &["--config", "taken.tar", "--from", "192.0.2.1", &url])?;
+            same(&there, &here)?;
+        }
+    }
+    Ok(())
 }
 
 /// What people see, one page for each kind of answer.
