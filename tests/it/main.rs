@@ -10,6 +10,7 @@ mod example;
 mod generate;
 mod honesty;
 mod inert;
+mod lint;
 mod repairs;
 mod rules;
 mod servers;
@@ -29,6 +30,7 @@ fn main() {
     }
     trials.extend(rules::trials());
     trials.extend(cli::trials());
+    trials.extend(lint::trials());
     trials.extend(book::trials());
     trials.extend(corpus_apache::trials());
     trials.extend(corpus_nginx::trials());
