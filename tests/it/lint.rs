@@ -58,9 +58,6 @@ fn every_format_as_recorded() -> Result<(), Failed> {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("snapshots"));
     settings.set_prepend_module_to_snapshot(false);
-    // The nine formats carry times or versions nowhere but here.
-    settings.add_filter(r#"(timestamp|uuid)="[^"]*""#, "$1=\"…\"");
-    settings.add_filter(r#""semanticVersion": "[^"]*""#, "\"semanticVersion\": \"…\"");
     settings.bind(|| -> Result<(), Failed> {
         for format in ["human", "concise", "json", "jsonl", "github", "gitlab", "checkstyle", "junit"] {
             let output = lint(dir.path(), &["--output", format, "site.conf"])?;
@@ -74,21 +71,18 @@ fn every_format_as_recorded() -> Result<(), Failed> {
     })
 }
 
-/// The schema that the SARIF library ships: found where cargo keeps the library, so that it is not copied.
+/// The schema that the SARIF library ships: found where cargo keeps sources, so that it is not copied.
 fn sarif_schema() -> Result<Value, Failed> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
-    let output = Command::new(cargo)
-        .args(["metadata", "--format-version", "1", "--offline", "--manifest-path"])
-        .arg(manifest)
-        .output()?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let packages = metadata["packages"].as_array().ok_or("no packages in cargo's metadata")?;
-    let package =
-        packages.iter().find(|package| package["name"] == "serde-sarif").ok_or("serde-sarif is no dependency")?;
-    let manifest = package["manifest_path"].as_str().ok_or("a package without a manifest")?;
-    let schema = Path::new(manifest).parent().ok_or("a manifest without a directory")?.join("src/schema.json");
-    Ok(serde_json::from_str(&fs::read_to_string(schema)?)?)
+    let home = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let cargo = home("CARGO_HOME")
+        .or_else(|| Some(home("HOME")?.join(".cargo")))
+        .ok_or("neither CARGO_HOME nor HOME is set")?;
+    let pattern = cargo.join("registry/src/*/serde-sarif-*/src/schema.json");
+    let found = glob::glob(&pattern.to_string_lossy())?
+        .next()
+        .ok_or_else(|| format!("{} matches nothing", pattern.display()))??;
+    // A pattern of the published schema has a `]` too many, which a strict validator refuses.
+    Ok(serde_json::from_str(&fs::read_to_string(found)?.replace("-[a-zA-Z]{2}]?$", "-[a-zA-Z]{2}$"))?)
 }
 
 fn sarif(dir: &Path, words: &[&str]) -> Result<Value, Failed> {
@@ -334,7 +328,12 @@ fn corpus() -> Result<(), Failed> {
         )?;
         for finding in text(&output).lines() {
             let finding: Value = serde_json::from_str(finding)?;
-            if finding["level"] == "error" && BROKEN.iter().any(|rule| finding["rule"] == *rule) {
+            // What was supplied to settle the verdict: directives of absent modules blanked out, an `events` block.
+            let shims = settled["shims"].to_string();
+            let supplied = (finding["rule"] == "unknown-directive" && shims.contains("blank"))
+                || (finding["message"].as_str().is_some_and(|message| message.contains("\"events\""))
+                    && shims.contains("events"));
+            if finding["level"] == "error" && !supplied && BROKEN.iter().any(|rule| finding["rule"] == *rule) {
                 wrong.push(format!(
                     "{main} ({version}): {}:{} {} [{}]",
                     finding["file"], finding["line"], finding["message"], finding["rule"]
