@@ -49,9 +49,20 @@ fn inherit(parent: &LocConf, block: Block, origin: Origin) -> LocConf {
 
 /// Builds the model of an `http` block.
 pub(super) fn http(block: Placed, loaded: &Loaded, version: Version, prefix: &[u8], conf_prefix: &[u8]) -> Http {
-    let mut reader = Reader { loaded, version, prefix, conf_prefix, table: Table::new(version), groups: Vec::new() };
+    let mut reader = Reader {
+        loaded,
+        version,
+        prefix,
+        conf_prefix,
+        table: Table::new(version),
+        groups: Vec::new(),
+        sockets_left: MOST_SOCKETS,
+    };
     reader.http(block)
 }
+
+/// Most sockets of one configuration: far more than a machine has ports for.
+const MOST_SOCKETS: usize = 1 << 20;
 
 struct Reader<'l> {
     loaded: &'l Loaded,
@@ -61,6 +72,8 @@ struct Reader<'l> {
     table: Table,
     /// What literal `*_pass` addresses make.
     groups: Vec<Upstream>,
+    /// How many more sockets are read: port ranges multiply.
+    sockets_left: usize,
 }
 
 impl<'l> Reader<'l> {
@@ -168,7 +181,13 @@ impl<'l> Reader<'l> {
                         names.extend(self.server_name(name).map(|name| Setting::new(name, placed.origin())));
                     }
                 }
-                b"listen" => listens.extend(Listen::parse(&self.args(&placed), placed.origin()).unwrap_or_default()),
+                b"listen" => {
+                    let read = Listen::parse(&self.args(&placed), placed.origin()).unwrap_or_default();
+                    let read = read.into_iter().take(self.sockets_left);
+                    let before = listens.len();
+                    listens.extend(read);
+                    self.sockets_left -= listens.len() - before;
+                }
                 _ => {}
             }
         }

@@ -503,6 +503,9 @@ fn server(name: &[u8], args: &[&[u8]], origin: Origin, srv: &mut SrvConf) -> boo
     true
 }
 
+/// Most opaque directives that a block remembers: one in force is enough to make an answer unknown.
+const MOST_OPAQUE: usize = 256;
+
 /// Keeps an opaque directive, with the phase in which it acts: the earliest possible one where the name tells nothing.
 /// Like every value, it replaces an inherited one of its name, and `off` takes that away.
 fn add_opaque(name: &[u8], args: &[&[u8]], origin: Origin, here: &Here, conf: &mut LocConf) {
@@ -525,6 +528,9 @@ fn add_opaque(name: &[u8], args: &[&[u8]], origin: Origin, here: &Here, conf: &m
         () if name.ends_with(b"_filter") || name == b"xslt_stylesheet" => OpaquePhase::Filter,
         () => here.opaque,
     };
+    if conf.opaque.len() >= MOST_OPAQUE {
+        return;
+    }
     let others = conf.opaque.iter().filter(|other| *other.name != *name).cloned();
     let own = (args != [b"off"]).then(|| Opaque { name: name.into(), origin, phase });
     conf.opaque = others.chain(own).collect();
