@@ -36,6 +36,7 @@ pub(super) fn begin<'a>(http: &'a Http, request: &'a Request, accepted: &Accepte
         content_handler: None,
         method: Method::of(&request.method),
         method_name: &request.method,
+        main_method_name: &request.method,
         uri: Vec::new(),
         args: Vec::new(),
         unparsed_uri: Vec::new(),

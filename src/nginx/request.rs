@@ -272,8 +272,10 @@ pub struct HttpRequest<'a> {
     pub content_handler: Option<&'a Setting<Handler>>,
     /// The method (an error page makes it GET).
     pub method: Method,
-    /// Its name, as sent (`$request_method` never changes).
+    /// Its name.
     pub method_name: &'a [u8],
+    /// That of the main request, for `$request_method`.
+    pub main_method_name: &'a [u8],
     /// The path, normalised, without arguments; changed by rewrites.
     pub uri: Vec<u8>,
     /// The query without `?`.
@@ -398,6 +400,7 @@ impl<'a> HttpRequest<'a> {
             content_handler: None,
             method: Method::GET,
             method_name: b"GET",
+            main_method_name: self.main_method_name,
             uri,
             args: Vec::new(),
             unparsed_uri: self.unparsed_uri.clone(),

@@ -66,6 +66,9 @@ fn error_page<'a>(
         if r.method != Method::HEAD {
             r.method = Method::GET;
             r.method_name = b"GET";
+            if r.depth == 0 {
+                r.main_method_name = b"GET";
+            }
         }
         return r.internal_redirect(cx, uri.to_vec(), args.to_vec(), setting.origin);
     }

@@ -38,9 +38,9 @@ pub(super) fn request_line<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> Value
     Value::text(line)
 }
 
-/// `$request_method`: of the main request, as sent.
+/// `$request_method`: of the main request; an error page with a URI makes it `GET` (case: `error-pages-change-the-method`).
 pub(super) fn request_method<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> Value {
-    Value::text(&r.request.method)
+    Value::text(r.main_method_name)
 }
 
 /// `$server_protocol`.
