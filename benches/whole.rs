@@ -3,6 +3,8 @@
 //! Prints a Markdown table of CPU times (user + system, medians of several runs), ratios and peak memory; it is what
 //! `docs/performance.md` shows. `-- small medium large` chooses the sizes (default: small medium).
 
+#![expect(clippy::print_stdout, reason = "a bench prints its table")]
+
 mod generate;
 
 use std::fs::File;

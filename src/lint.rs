@@ -68,11 +68,11 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
         findings.extend(found.into_vec());
     }
     findings.retain(|finding| finding.place.file != target.wrapper());
-    let mut linted = Linted::default();
-    linted.files =
+    let mut files: Vec<PathBuf> =
         sources.files().map(|(_, file)| file.path.clone()).filter(|path| *path != target.wrapper()).collect();
-    linted.files.sort();
-    linted.files.dedup();
+    files.sort();
+    files.dedup();
+    let mut linted = Linted { files, ..Linted::default() };
     suppress(&mut findings, &mut linted.silenced, sources, target);
     for mut finding in findings {
         let Some(rule) = rules::find(finding.rule) else { continue };
@@ -198,9 +198,7 @@ pub fn distance(left: &str, right: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=right.len() {
-        rows[0][j] = j;
-    }
+    rows[0] = (0..=right.len()).collect();
     for i in 1..=left.len() {
         for j in 1..=right.len() {
             let cost = usize::from(left[i - 1] != right[j - 1]);

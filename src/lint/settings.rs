@@ -189,21 +189,21 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_named_with_its_line() {
-        let error = parse("level = \"info\"\nselekt = [\"style\"]\n").unwrap_err();
+        let error = parse("level = \"info\"\nselekt = [\"style\"]\n").expect_err("an error");
         assert!(error.contains("line 2") && error.contains("selekt"), "{error}");
     }
 
     #[test]
     fn a_misspelt_rule_is_an_error_with_a_suggestion() {
-        let error = parse("ignore = [\"sintax-error\"]").unwrap_err();
+        let error = parse("ignore = [\"sintax-error\"]").expect_err("an error");
         assert!(error.contains("did you mean `syntax-error`"), "{error}");
     }
 
     #[test]
     fn the_command_line_wins_over_the_file_and_paths_over_the_rest() {
         let text = "ignore = [\"syntax-error\"]\n[[path]]\nglob = \"new/**\"\nselect = [\"syntax-error\"]\nseverity = { syntax-error = \"info\" }\n";
-        let loaded = Loaded { base: PathBuf::from("/etc"), settings: parse(text).unwrap() };
-        let rule = rules::find("syntax-error").unwrap();
+        let loaded = Loaded { base: PathBuf::from("/etc"), settings: parse(text).expect("settings") };
+        let rule = rules::find("syntax-error").expect("a rule");
         assert_eq!(loaded.level(rule, Path::new("/etc/old/a.conf"), &[], &[]), None);
         assert_eq!(loaded.level(rule, Path::new("/etc/new/a.conf"), &[], &[]), Some(Level::Info));
         assert_eq!(loaded.level(rule, Path::new("/etc/old/a.conf"), &["core".to_owned()], &[]), Some(Level::Error));

@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn a_dump_is_split_into_its_files() {
         let text = b"nginx: the configuration file ok\n# configuration file /etc/nginx/nginx.conf:\nhttp { include x; }\n\n# configuration file /etc/nginx/x:\nserver { }\n";
-        let (main, files) = dump(text).unwrap();
+        let (main, files) = dump(text).expect("a dump");
         assert_eq!(main, Path::new("/etc/nginx/nginx.conf"));
         assert_eq!(files[Path::new("/etc/nginx/x")], b"server { }\n");
         assert!(dump(b"server { }\n").is_none());

@@ -205,9 +205,9 @@ mod tests {
             r"[[:alnum:]]+\.bak$",
             r"^/a\Q.b\E",
         ] {
-            let pattern = Pattern::new(regex.as_bytes(), Options::nginx(false)).unwrap();
+            let pattern = Pattern::new(regex.as_bytes(), Options::nginx(false)).expect("an expression");
             let found = samples(regex.as_bytes());
-            assert!(found.iter().any(|string| pattern.is_match(string).unwrap()), "{regex}: {found:?}");
+            assert!(found.iter().any(|string| pattern.is_match(string) == Ok(true)), "{regex}: {found:?}");
         }
     }
 
