@@ -286,6 +286,8 @@ struct Names {
     trailing: HashMap<Box<[u8]>, usize>,
     /// Server and index of the name, in configuration order.
     regexes: Vec<(usize, usize)>,
+    /// The server with the name `$hostname`, which is the machine's own.
+    machine: Option<usize>,
     /// No name is looked up where there is one server without captures.
     looked_up: bool,
 }
@@ -310,6 +312,10 @@ impl Names {
                     }
                     ServerName::Text(text) => &**text,
                 };
+                if text == b"$hostname" {
+                    names.machine.get_or_insert(index);
+                    continue;
+                }
                 // The first server that claims a name keeps it; nginx warns about the others.
                 if let Some(rest) = text.strip_prefix(b"*.") {
                     names.leading.entry(rest.into()).or_insert((index, false));
@@ -341,6 +347,12 @@ pub enum Found {
 }
 
 impl Address {
+    /// The server that is meant if this is the name of the machine (`server_name $hostname`); none where the name is
+    /// another server's anyway.
+    pub fn server_of_machine(&self, host: &[u8]) -> Option<usize> {
+        self.names.machine.filter(|_| self.names.looked_up && !host.is_empty() && !self.names.exact.contains_key(host))
+    }
+
     /// The server for a name (`ngx_http_find_virtual_server`): exact name, longest leading wildcard, longest trailing
     /// wildcard, first regular expression. The caller runs the expression, which also sets captures.
     ///

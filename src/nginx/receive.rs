@@ -17,6 +17,7 @@ use super::uri::{self, LineError, RequestLine};
 use super::variables;
 use super::version::Version;
 use crate::cause::nginx as causes;
+use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 use crate::request::{ClientCert, HttpVersion, Request};
 use crate::trace::nginx::{Event, ServerBy};
@@ -237,15 +238,29 @@ impl<'a> Receiver<'a> {
         ControlFlow::Continue(())
     }
 
+    /// The server named `$hostname`, if the name is assumed to be the machine's.
+    fn machine(&self, host: &[u8], cx: &Cx) -> Option<usize> {
+        let index = self.address.server_of_machine(host)?;
+        let name = String::from_utf8_lossy(host);
+        let (no, yes) =
+            (format!("`{name}` is not the machine's own name"), format!("`{name}` is the machine's own name"));
+        let subject = Subject::Other("the name of the machine".to_owned());
+        let question = Question::at(subject, Some(self.http.servers[index].origin));
+        (cx.inquiry.choose(question, &[&no, &yes]) == 1).then_some(index)
+    }
+
     /// `ngx_http_set_virtual_server`.
     fn set_server(&mut self, host: &[u8], r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         if self.sni.as_deref() == Some(host) {
             return ControlFlow::Continue(());
         }
         let vars = &mut r.vars;
-        let found = match self.address.find_server(host, &self.http.servers, |regex| regex.exec(vars, host)) {
-            Ok(found) => found,
-            Err(question) => return cx.unknown(question),
+        let found = match self.machine(host, cx) {
+            Some(index) => Found::Name(index),
+            None => match self.address.find_server(host, &self.http.servers, |regex| regex.exec(vars, host)) {
+                Ok(found) => found,
+                Err(question) => return cx.unknown(question),
+            },
         };
         let default = &self.http.servers[self.address.default];
         let (server, by) = match found {
