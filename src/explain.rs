@@ -9,7 +9,7 @@ mod trial;
 
 use std::collections::BTreeMap;
 
-use crate::fact::{Answers, Asked, Question};
+use crate::fact::{Answers, Asked, Question, Subject};
 use crate::fix::Fix;
 use crate::fs::Filesystem;
 use crate::outcome::{Certainty, Outcome, Run};
@@ -205,6 +205,23 @@ fn why(server: &Server, run: &Run) -> Option<Why> {
     Some(Why::Decided(server.describe(run, decision)))
 }
 
+impl Answer {
+    /// No answer, for this reason.
+    pub fn unknown(reason: &str) -> Answer {
+        let question = Question::new(Subject::Other(reason.to_owned()));
+        Answer {
+            outcome: Outcome::Unknown,
+            certainty: Certainty::Unknown,
+            why: None,
+            steps: Vec::new(),
+            assumptions: vec![Assumption { question, assumed: None }],
+            alternatives: Vec::new(),
+            fixes: Vec::new(),
+            run: Run::default(),
+        }
+    }
+}
+
 fn refused(problem: Problem) -> Answer {
     let run = Run { outcome: Outcome::Refused, ..Run::default() };
     Answer {
@@ -355,7 +372,6 @@ impl Exploration<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fact::Subject;
 
     fn ask(name: &str, answers: Vec<(&str, Branch)>) -> Branch {
         let answers = answers.into_iter().map(|(words, branch)| (words.to_owned(), branch)).collect();

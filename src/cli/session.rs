@@ -1,6 +1,7 @@
 //! A loaded server and the world it lives in: what every question of one invocation shares.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
@@ -118,7 +119,8 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The answer to a request.
+    /// The answer to a request. An error of our own is an answer that says so: the other requests of a batch are not its
+    /// business.
     pub(super) fn answer(&self, request: &Request, fields: Fields) -> Answer {
         let answers = Answers::new();
         let world = World {
@@ -130,6 +132,8 @@ impl<'a> Session<'a> {
             trace: false,
         };
         let bench = Bench { server: &self.server, options: &self.options, loading: self.ground.loading(), world };
-        bench.explain(request, fields)
+        let asking = AssertUnwindSafe(|| bench.explain(request, fields));
+        catch_unwind(asking)
+            .unwrap_or_else(|_| Answer::unknown("why403 itself failed on this request; please report it"))
     }
 }

@@ -14,8 +14,12 @@ use crate::source::{Origin, Span};
 const MOST_FIXES: usize = 3;
 /// Most things that may refuse together before the search is given up.
 const MOST_DECIDERS: usize = 5;
-/// Most changes tried for one answer.
+/// Most changes tried for one answer, and how many bytes of configuration they may read again in all.
 const MOST_TRIALS: usize = 60;
+/// See [`MOST_TRIALS`]; a few changes are tried however large the configuration is.
+const MOST_BYTES: usize = 30 << 20;
+/// See [`MOST_BYTES`].
+const FEWEST_TRIALS: usize = 6;
 
 /// What came out of a search.
 #[derive(Debug, Default)]
@@ -29,7 +33,9 @@ pub(super) struct Repairs {
 /// Searches for repairs of the status that `run` ended with.
 pub(super) fn search(bench: Bench, request: &Request, run: &Run) -> Repairs {
     let (Some(decision), Outcome::Response(status)) = (&run.decision, run.outcome) else { return Repairs::default() };
-    let mut search = Search { bench, request, status, trials: 0 };
+    let size: usize = bench.server.sources().files().map(|(_, file)| file.bytes.len()).sum();
+    let trials = (MOST_BYTES / size.max(1)).clamp(FEWEST_TRIALS, MOST_TRIALS);
+    let mut search = Search { bench, request, status, trials };
     let candidates = bench.server.fixes(request, run, decision, &bench.world);
     let Stage { ending: mut found, partial: mut level } = search.stage(&Before::nothing(decision), candidates);
     let mut co_deciders = Vec::new();
@@ -81,6 +87,7 @@ struct Search<'a> {
     request: &'a Request,
     /// The status to get rid of.
     status: u16,
+    /// How many changes may still be tried.
     trials: usize,
 }
 
@@ -127,13 +134,13 @@ impl<'a> Search<'a> {
     fn stage(&mut self, before: &Before, candidates: Vec<Fix>) -> Stage<'a> {
         let mut stage: Stage = Stage { ending: Vec::new(), partial: Vec::new() };
         for candidate in candidates {
-            if stage.ending.len() >= MOST_FIXES || self.trials >= MOST_TRIALS {
+            if stage.ending.len() >= MOST_FIXES || self.trials == 0 {
                 break;
             }
             if stage.ending.iter().any(|fix| grants_more(&candidate, fix)) {
                 continue;
             }
-            self.trials += 1;
+            self.trials -= 1;
             let Some(changes) = before.changes.with(self.bench, &candidate) else { continue };
             let Some(patched) = changes.apply(self.bench) else { continue };
             let run = patched.run(self.request);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Command, Fix, Safety};
 use crate::fact::Fact;
-use crate::fs::{self, FileKind, Filesystem};
+use crate::fs::{self, Errno, FileKind, Filesystem};
 
 /// What the worker lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,25 @@ pub fn candidates(files: &dyn Filesystem, path: &Path, needs: Needs) -> Vec<Fix>
     fixes
 }
 
+/// A new file for a link that leads in a circle: nobody knows where it was meant to lead.
+pub fn relink(files: &dyn Filesystem, link: &Path) -> Vec<Fix> {
+    let is_link = matches!(files.lstat(link), Fact::Known(Ok(stat)) if stat.kind == FileKind::Symlink);
+    if !is_link || !matches!(fs::stat(files, link), Fact::Known(Err(Errno::Eloop))) {
+        return Vec::new();
+    }
+    let Some(name) = link.file_name() else { return Vec::new() };
+    let mut target = name.to_os_string();
+    target.push(".target");
+    let target = link.with_file_name(target);
+    vec![Fix {
+        title: format!("let the link `{}` lead to a file", link.display()),
+        edits: Vec::new(),
+        commands: vec![Command::Touch(target.clone()), Command::Link { target, path: link.to_path_buf() }],
+        safety: Safety::Review,
+        then: None,
+    }]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -61,6 +80,14 @@ mod tests {
         let fixes = candidates(&files, Path::new("/home/ann"), Needs::Use);
         let commands: Vec<String> = fixes.iter().map(|fix| fix.commands[0].to_string()).collect();
         assert_eq!(commands[..2], ["chmod g+x '/home/ann'", "chmod o+x '/home/ann'"]);
+    }
+
+    #[test]
+    fn only_a_circle_is_linked_anew() {
+        let files = MemoryFs::new().link("/a", "a").link("/b", "none");
+        let fixes = relink(&files, Path::new("/a"));
+        assert_eq!(fixes[0].commands[1].to_string(), "ln -sfn '/a.target' '/a'");
+        assert!(relink(&files, Path::new("/b")).is_empty());
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl Work<'_> {
         };
         if let Some(path) = &decision.path {
             fixes.extend(permission::candidates(self.world.fs, path, Needs::Use));
+            fixes.extend(permission::relink(self.world.fs, path));
+        }
+        if code.starts_with("htaccess-")
+            && let Some(span) = self.directive_named(decision, "allowoverride")
+        {
+            fixes.extend(self.reword(span, "AllowOverride None", Safety::Review));
         }
         // Taking the directive out is the last resort: it opens whatever the directive refused.
         if let Some(span) = self.removable(decision) {
@@ -72,7 +78,7 @@ impl Work<'_> {
     /// The client, added to the requirements that failed: to a list of addresses, beside a requirement that may be
     /// joined by an alternative, or in its place.
     fn require(&self, decision: &Decision) -> Vec<Fix> {
-        let Some(span) = self.directive_named(decision, "require") else { return Vec::new() };
+        let Some(span) = self.directive_named(decision, "require") else { return self.into_container(decision) };
         let head = self.head(span);
         let words: Vec<&str> = head.split_whitespace().collect();
         let client = &self.run.seen.client;
@@ -90,6 +96,18 @@ impl Work<'_> {
             format!("write `Require all granted` instead of `{head}`"),
         ));
         fixes
+    }
+
+    /// The client, inside a `<RequireAll>` or `<RequireAny>` in which nothing grants.
+    fn into_container(&self, decision: &Decision) -> Vec<Fix> {
+        let is_container = |origin: &Origin| self.head(origin.span).to_ascii_lowercase().starts_with("<require");
+        let Some(origin) = decision.directive.filter(is_container) else { return Vec::new() };
+        let Some(span) = self.whole_section(origin.span) else { return Vec::new() };
+        let put = |line: &str| Edit::append_to_block(self.sources, span, line);
+        let title = |line: &str| format!("put `{line}` into {}", self.shown(origin.span));
+        let one = format!("Require ip {}", self.run.seen.client);
+        let all = "Require all granted";
+        safe(put(&one), title(&one)).into_iter().chain(review(put(all), title(all))).collect()
     }
 
     /// A section of its own for the directory that nothing grants, after the section whose `Require` is in force.

@@ -170,7 +170,8 @@ impl Work<'_> {
     }
 
     fn permission(&self, decision: &Decision, needs: Needs) -> Vec<Fix> {
-        decision.path.as_deref().map(|path| permission::candidates(self.world.fs, path, needs)).unwrap_or_default()
+        let Some(path) = decision.path.as_deref() else { return Vec::new() };
+        [permission::candidates(self.world.fs, path, needs), permission::relink(self.world.fs, path)].concat()
     }
 
     fn touch(&self, path: Option<&Path>) -> Vec<Fix> {
