@@ -3,39 +3,39 @@
 //! A configuration is read in the server's two passes ([`check::load`]) and becomes a model ([`build`]); one request runs
 //! through the hooks in the order of [`request::process_request_internal`].
 
-mod access;
+pub(crate) mod access;
 mod actions;
-mod alias;
+pub(crate) mod alias;
 pub mod arity;
-mod build;
+pub(crate) mod build;
 pub mod check;
-mod content;
-mod core;
+pub(crate) mod content;
+pub(crate) mod core;
 pub mod directives;
 mod env;
 mod escape;
 pub mod explain;
 mod expr;
-mod fnmatch;
-mod htaccess;
+pub(crate) mod fnmatch;
+pub(crate) mod htaccess;
 pub mod lex;
 pub mod load;
 mod merge;
 mod mime;
-mod model;
+pub(crate) mod model;
 mod negotiation;
 mod opaque;
 pub mod parse;
-mod proxy;
-mod remoteip;
+pub(crate) mod proxy;
+pub(crate) mod remoteip;
 mod request;
-mod rewrite;
+pub(crate) mod rewrite;
 mod setenvif;
 mod speling;
 mod table;
 mod userdir;
 mod variables;
-mod vhost;
+pub(crate) mod vhost;
 mod vhost_alias;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

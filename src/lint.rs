@@ -10,6 +10,7 @@ pub mod subject;
 pub mod suppress;
 pub mod targets;
 
+use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
 use crate::finding::{Finding, Level, Place};
@@ -51,6 +52,7 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
     let sources = server.sources();
     let mut findings = problems(target, server);
     let refused = server.problems().iter().any(|problem| problem.severity == Severity::Refused);
+    let layout = OnceCell::new();
     for rule in rules::ALL {
         let Some(check) = rule.check else { continue };
         // A refused configuration answers nothing, so nothing about access can be proven on it.
@@ -62,7 +64,8 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
         }
         let default = RuleOptions::default();
         let options = settings.settings.rules.get(rule.id).unwrap_or(&default);
-        let subject = Subject { server, world: *world, fragment: target.fragment(), tree: target.tree, options };
+        let subject =
+            Subject { server, world: *world, fragment: target.fragment(), tree: target.tree, options, layout: &layout };
         let mut found = Findings::new(rule, sources);
         check(&subject, &mut found);
         findings.extend(found.into_vec());

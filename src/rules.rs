@@ -55,26 +55,37 @@ mod acl_missing_on_other_server;
 mod acl_never_reached;
 mod alias_traversal;
 mod allow_without_deny;
+mod child_require_replaces_parent;
 mod client_address_spoofable;
 mod config_not_understood;
 mod default_server_implicit;
 mod directive_wrong_context;
+mod directory_rules_do_not_guard_proxy;
 mod directory_without_index;
+mod guarded_rule_dropped;
+mod htaccess_directive_not_permitted;
+mod htaccess_ignored;
 mod include_missing;
 mod internal_redirect_denied;
 mod invalid_argument;
 pub(crate) mod invalid_network;
 mod ip_rule_never_matches;
 mod ipv6_clients_not_covered;
+mod later_section_reopens;
 mod listing_enabled;
 mod methods_left_open;
+mod mixed_access_styles;
 mod network_has_host_bits;
 mod password_file_reachable;
+mod path_not_granted;
 mod path_not_readable;
 mod protected_files_reachable_elsewhere;
+mod require_lines_are_alternatives;
 mod return_bypasses_acl;
 mod sample;
 mod satisfy_any_opens;
+mod section_never_applies;
+pub(crate) mod sections;
 mod sensitive_file_served;
 mod server_name_conflict;
 mod spots;
@@ -98,10 +109,18 @@ pub const ALL: &[&Rule] = &[
     &acl_missing_on_other_server::RULE,
     &satisfy_any_opens::RULE,
     &client_address_spoofable::RULE,
-    &ipv6_clients_not_covered::RULE,
-    &methods_left_open::RULE,
-    &status_page_open::RULE,
     &ip_rule_never_matches::RULE,
+    &ipv6_clients_not_covered::RULE,
+    &htaccess_ignored::RULE,
+    &htaccess_directive_not_permitted::RULE,
+    &mixed_access_styles::RULE,
+    &methods_left_open::RULE,
+    &later_section_reopens::RULE,
+    &child_require_replaces_parent::RULE,
+    &require_lines_are_alternatives::RULE,
+    &section_never_applies::RULE,
+    &path_not_granted::RULE,
+    &status_page_open::RULE,
     &sensitive_file_served::RULE,
     &password_file_reachable::RULE,
     &directory_without_index::RULE,
@@ -110,13 +129,15 @@ pub const ALL: &[&Rule] = &[
     &listing_enabled::RULE,
     &server_name_conflict::RULE,
     &default_server_implicit::RULE,
-    &invalid_network::RULE,
-    &network_has_host_bits::RULE,
-    &internal_redirect_denied::RULE,
     &syntax_error::RULE,
     &unknown_directive::RULE,
     &directive_wrong_context::RULE,
     &invalid_argument::RULE,
+    &invalid_network::RULE,
+    &network_has_host_bits::RULE,
+    &directory_rules_do_not_guard_proxy::RULE,
+    &internal_redirect_denied::RULE,
+    &guarded_rule_dropped::RULE,
     &include_missing::RULE,
     &undefined_reference::RULE,
     &config_not_understood::RULE,

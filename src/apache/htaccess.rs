@@ -55,6 +55,16 @@ pub(crate) struct Cache {
     files: Mutex<HashMap<Key, Arc<Parsed>>>,
 }
 
+/// The records of every file that was read and may be what it is, by path.
+pub(crate) fn records(cache: &Cache) -> Vec<(PathBuf, Arc<DirConf>)> {
+    let files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
+    let read = files.iter().filter_map(|(key, parsed)| Some((key.path.clone(), parsed.result.as_ref().ok()?.clone())));
+    let mut records: Vec<_> = read.collect();
+    records.sort_by(|left, right| left.0.cmp(&right.0));
+    records.dedup_by(|later, first| later.0 == first.0);
+    records
+}
+
 /// The names under which the file is looked for.
 fn names<'r>(r: &RequestRec<'r>) -> Vec<&'r [u8]> {
     match &r.server.core.access_file_names {

@@ -1,5 +1,6 @@
 //! What a rule sees, and how it reports.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use crate::fact::{Answers, Asked};
@@ -9,6 +10,7 @@ use crate::lint::settings::RuleOptions;
 use crate::outcome::{Certainty, Outcome, Run};
 use crate::request::Request;
 use crate::rules::Rule;
+use crate::rules::sections::Layout;
 use crate::server::Server;
 use crate::source::{Origin, SourceMap, Span};
 use crate::world::World;
@@ -26,6 +28,8 @@ pub struct Subject<'a> {
     pub tree: bool,
     /// Options of the rule that runs.
     pub options: &'a RuleOptions,
+    /// What the rules for Apache share.
+    pub(crate) layout: &'a OnceCell<Layout>,
 }
 
 impl<'a> Subject<'a> {
@@ -43,6 +47,14 @@ impl<'a> Subject<'a> {
             Server::Apache(config) => Some(config),
             Server::Nginx(_) => None,
         }
+    }
+
+    /// The Apache configuration with its sections and mappings, if it is one.
+    pub(crate) fn layout(&self) -> Option<(&'a apache::Config, &'a Layout)> {
+        let config = self.apache()?;
+        let layout = self.layout.get_or_init(|| Layout::of(self, config));
+        layout.reset();
+        Some((config, layout))
     }
 
     /// The texts.

@@ -109,7 +109,7 @@ impl Target {
         }
         let dir = path.parent().unwrap_or(Path::new("/"));
         let wrapper = dir.join(WRAPPER);
-        given.insert(wrapper.clone(), wrap(context, path)?);
+        given.insert(wrapper.clone(), wrap(context, path, text)?);
         let mut target = Target::whole(kind, path, wanted, on_disk, given);
         target.options.config = wrapper;
         target.context = context;
@@ -158,23 +158,27 @@ fn put(overlay: &mut OverlayFs, path: &Path, bytes: &[u8]) {
 }
 
 /// A main file that reads the fragment where it belongs.
-fn wrap(context: Context, path: &Path) -> Result<Vec<u8>, String> {
+fn wrap(context: Context, path: &Path, fragment: &[u8]) -> Result<Vec<u8>, String> {
     let name = path.as_os_str().as_bytes();
     if name.iter().any(|byte| matches!(byte, b'*' | b'?' | b'[' | b'"' | b'\\' | b'\n' | b'$')) {
         return Err("its name holds characters that an include would take as a pattern".to_owned());
     }
+    let ports = listens(fragment);
     let (before, after): (&str, &str) = match context {
         Context::Main => ("", ""),
         Context::Http => ("events { }\nhttp {\ninclude \"", "\";\n}\n"),
         Context::Server => ("events { }\nhttp {\nserver {\ninclude \"", "\";\n}\n}\n"),
         Context::Location => ("events { }\nhttp {\nserver {\nlocation / {\ninclude \"", "\";\n}\n}\n}\n"),
-        Context::ServerConfig => ("Include \"", "\"\n"),
-        Context::Vhost => ("<VirtualHost *>\nInclude \"", "\"\n</VirtualHost>\n"),
-        Context::Directory => ("<Directory \"/\">\nAllowOverride None\nInclude \"", "\"\n</Directory>\n"),
+        Context::ServerConfig => ("DocumentRoot \"/srv/www\"\nInclude \"", "\"\n"),
+        Context::Vhost => ("DocumentRoot \"/srv/www\"\n<VirtualHost *>\nInclude \"", "\"\n</VirtualHost>\n"),
+        Context::Directory => (
+            "DocumentRoot \"/srv/www\"\n<Directory \"/srv/www\">\nAllowOverride None\nInclude \"",
+            "\"\n</Directory>\n",
+        ),
         Context::Htaccess => {
             let dir = path.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
             let file = path.file_name().map_or(&b".htaccess"[..], |name| name.as_bytes());
-            let mut text = b"AccessFileName \"".to_vec();
+            let mut text = [ports.as_bytes(), b"AccessFileName \""].concat();
             for part in [
                 file,
                 b"\"\nDocumentRoot \"",
@@ -188,7 +192,30 @@ fn wrap(context: Context, path: &Path) -> Result<Vec<u8>, String> {
             return Ok(text);
         }
     };
-    Ok([before.as_bytes(), name, after.as_bytes()].concat())
+    let ports = if context.kind() == Some(Kind::Apache) { ports } else { String::new() };
+    Ok([ports.as_bytes(), before.as_bytes(), name, after.as_bytes()].concat())
+}
+
+/// `Listen` lines for a part of an Apache configuration: the ports of its virtual hosts, else 80; none where it has its own.
+fn listens(fragment: &[u8]) -> String {
+    let words = |line: &[u8]| -> Vec<String> {
+        String::from_utf8_lossy(line).split_whitespace().map(|word| word.trim_end_matches('>').to_owned()).collect()
+    };
+    let lines = || fragment.split(|&byte| byte == b'\n').map(words);
+    if lines().any(|line| line.first().is_some_and(|name| name.eq_ignore_ascii_case("listen"))) {
+        return String::new();
+    }
+    let hosts = lines().filter(|line| line.first().is_some_and(|name| name.eq_ignore_ascii_case("<virtualhost")));
+    let mut ports: Vec<u16> = hosts
+        .flatten()
+        .skip(1)
+        .filter_map(|address| address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()))
+        .filter(|&port| port != 0)
+        .collect();
+    ports.push(80);
+    ports.sort_unstable();
+    ports.dedup();
+    ports.iter().map(|port| format!("Listen {port}\n")).collect()
 }
 
 /// The files of an `nginx -T` dump, and the first of them, which is the main one.

@@ -1,7 +1,12 @@
 //! `access-rule-shadowed`: an entry whose clients were all decided by entries above it.
 
+use super::sections::{lines, tree};
 use super::spots;
 use super::{BOTH, Needs, Rule};
+use crate::apache::access::authz_core::{Logic, Node as Requirement, Rule as Required};
+use crate::apache::access::compat::{Entry, From, Order};
+use crate::apache::access::providers::Provider;
+use crate::apache::model::{M_GET, MethodSet};
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
 use crate::ipset::IpSet;
@@ -22,6 +27,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     if let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) {
         let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
         for spot in spots::spots(http) {
@@ -91,6 +101,91 @@ fn fix(title: &str, edits: Vec<Edit>, safety: Safety) -> Fix {
     Fix { title: title.to_owned(), edits, commands: Vec::new(), safety, then: None }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((_, layout)) = subject.layout() else { return };
+    for spot in &layout.spots {
+        if let Some(tree) = tree(&spot.section.conf) {
+            alternatives(subject, found, tree, 0);
+        }
+        let Some(record) = &spot.section.conf.access_compat else { continue };
+        // The list that is looked at last has the last word: what it covers, the other cannot decide.
+        let (losing, winning) = match record.order_for(M_GET).value {
+            Order::AllowThenDeny => (&record.allows, &record.denies),
+            Order::DenyThenAllow => (&record.denies, &record.allows),
+            Order::MutualFailure => continue,
+        };
+        let covered = union(winning);
+        for entry in losing.iter().filter(|entry| entry.limited == MethodSet::ALL) {
+            let Some(mine) = clients_of(entry).filter(|mine| mine.is_within(&covered)) else { continue };
+            let touching = winning.iter().filter(|other| {
+                let mut rest = mine.clone();
+                clients_of(other).iter().for_each(|theirs| rest.subtract(theirs));
+                rest != mine
+            });
+            let related: Vec<_> =
+                touching.take(5).map(|other| found.related(other.origin(), "decides instead")).collect();
+            let text = crate::sentence::ticked(subject.sources().text(entry.origin().span).trim_ascii_end());
+            let message =
+                format!("{text} never decides: the other list covers all of its clients and has the last word");
+            let finding = found.at(entry.origin(), message).level(Level::Error);
+            finding.related = related;
+            finding.advise("change the order, or drop the entry");
+        }
+    }
+}
+
+/// The addresses of an entry; `None` where a variable or a name decides.
+fn clients_of(entry: &Entry) -> Option<IpSet> {
+    match &entry.from {
+        From::All => Some(IpSet::all()),
+        From::Ip(network) => Some([network.net()?].into_iter().collect()),
+        From::Env(_) | From::NotEnv(_) | From::Host(_) => None,
+    }
+}
+
+fn union(entries: &[Entry]) -> IpSet {
+    let mut all = IpSet::new();
+    for set in entries.iter().filter(|entry| entry.limited == MethodSet::ALL).filter_map(clients_of) {
+        set.nets().into_iter().for_each(|net| all.insert(net));
+    }
+    all
+}
+
+/// `Require ip` lines of a `<RequireAny>`, implicit or not, whose addresses are all in lines beside them.
+fn alternatives(subject: &Subject, found: &mut Findings, node: &Requirement, depth: usize) {
+    let Required::Container(logic, children) = &node.rule else { return };
+    if depth > 32 {
+        return;
+    }
+    children.iter().for_each(|child| alternatives(subject, found, child, depth + 1));
+    if *logic == Logic::And {
+        return;
+    }
+    let sets: Vec<(&Requirement, IpSet)> =
+        children.iter().filter_map(|child| Some((child, addresses(child)?))).collect();
+    for (index, (line, mine)) in sets.iter().enumerate() {
+        let wider = sets.iter().enumerate().find(|(other, (_, theirs))| {
+            *other != index && mine.is_within(theirs) && (*other < index || !theirs.is_within(mine))
+        });
+        let (Some((_, (other, _))), Some(origin)) = (wider, line.origin) else { continue };
+        let text = crate::sentence::ticked(subject.sources().text(origin.span).trim_ascii_end());
+        let message = format!("{text} never decides: another line beside it lets all of its clients in");
+        let related: Vec<_> = other.origin.map(|origin| found.related(origin, "covers it")).into_iter().collect();
+        let finding = found.at(origin, message);
+        finding.related = related;
+        if let Some(delete) = Edit::delete(subject.sources(), origin.span) {
+            finding.fixed_by(fix("delete the line", vec![delete], Safety::Safe));
+        }
+    }
+}
+
+/// The addresses that a line lets in.
+fn addresses(node: &Requirement) -> Option<IpSet> {
+    let [(line, Provider::Ip(networks))] = lines(node)[..] else { return None };
+    let whole = networks.iter().map(|network| network.net()).collect::<Option<IpSet>>();
+    whole.filter(|_| !line.negate && !node.negate && line.limited == MethodSet::ALL)
+}
+
 const PAGE: &str = r#"# access-rule-shadowed
 
 The first entry that covers a client decides, so an entry whose addresses lie in those above it is never consulted. With the same
@@ -122,7 +217,34 @@ allow 10.0.0.0/8;
 deny all;
 ```
 
+## Flagged (apache, directory or .htaccess)
+```apache
+Require ip 10.0.0.0/8
+Require ip 10.6.0.0/16
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Require ip 10.0.0.0/8
+```
+
+## Flagged (apache, directory or .htaccess)
+```apache
+Order allow,deny
+Allow from 10.0.0.0/8
+Deny from all
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Order deny,allow
+Deny from all
+Allow from 10.0.0.0/8
+```
+
 ## Why
 nginx keeps one list for IPv4, one for IPv6 and one for unix sockets, each in the order of the text, and stops at the first entry that
 holds the client's address.
+Apache's `Order` is no order of lines: it says which of the two lists has the last word. In `Order allow,deny` a client on both lists is refused, in `Order deny,allow` it is let
+in. `Require` lines of a `<RequireAny>` are alternatives, so that a narrower one beside a wider one says nothing.
 "#;

@@ -1,7 +1,9 @@
 //! `client-address-spoofable`: an address that the client writes itself, and rules that believe it.
 
+use super::sections::{Verdict, clients, verdict, walk};
 use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
+use crate::apache::model::M_GET;
 use crate::finding::{Category, Level};
 use crate::ipset::IpSet;
 use crate::lint::subject::{Findings, Subject};
@@ -21,6 +23,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
@@ -58,6 +65,49 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((config, layout)) = subject.layout() else { return };
+    let (mut header, mut proxies) = (None, Vec::new());
+    walk(&config.nodes, &mut |node, _| match node.name.as_str() {
+        "remoteipheader" => header = header.or(node.word(0).map(|name| (node.origin, name))),
+        "remoteipinternalproxy" | "remoteiptrustedproxy" => proxies.push(node),
+        _ => {}
+    });
+    let Some((origin, name)) = header else { return };
+    let name = String::from_utf8_lossy(name).into_owned();
+    let stranger = spots::stranger();
+    let trusting = proxies.iter().find(|node| {
+        let nets = node.words.iter().filter_map(|word| crate::apache::access::address::Network::parse(word).ok());
+        nets.into_iter().any(|net| net.contains(stranger))
+    });
+    for spot in &layout.spots {
+        let conf = &spot.section.conf;
+        if verdict(conf, stranger, M_GET).is_none_or(|verdict| verdict == Verdict::In) {
+            continue;
+        }
+        let inside = clients(&[conf]).into_iter().filter(|client| verdict(conf, *client, M_GET) == Some(Verdict::In));
+        for claim in inside.take(4) {
+            let claim = claim.to_string();
+            let asked = layout.urls(spot).into_iter().take(2).find_map(|(server, url)| {
+                let honest = layout.ask(subject, server, &url, stranger, "a refusal")?;
+                let lying = (&*name, &*claim);
+                let lying = layout.ask_with(subject, server, "GET", &url, stranger, &[lying], "a refusal")?;
+                (honest.is_refused_by_rule() && lying.is_past_the_rules()).then_some(lying)
+            });
+            let Some(asked) = asked else { continue };
+            let message = format!(
+                "any client gets in at {} by sending `{name}: {claim}`: strangers are trusted to name the client",
+                super::sections::name(&spot.section)
+            );
+            found
+                .at(trusting.map_or(origin, |node| node.origin), message)
+                .proven_by(asked.witness, asked.certainty)
+                .advise("name the proxies that really stand in front with `RemoteIPInternalProxy`, and no more");
+            return;
+        }
+    }
+}
+
 const PAGE: &str = r#"# client-address-spoofable
 
 Rules by address are in force, and the address is taken from a header of peers that anybody can be.
@@ -76,7 +126,26 @@ real_ip_header X-Forwarded-For;
 location /p/ { allow 10.0.0.0/8; deny all; }
 ```
 
+## Flagged (apache, server config)
+```apache
+RemoteIPHeader X-Forwarded-For
+<Location "/p">
+    Require ip 203.0.113.128/25
+</Location>
+```
+
+## Fixed (apache, server config)
+```apache
+RemoteIPHeader X-Forwarded-For
+RemoteIPInternalProxy 10.0.9.1
+<Location "/p">
+    Require ip 203.0.113.128/25
+</Location>
+```
+
 ## Why
 The realip module replaces the client address, for every later phase, whenever the TCP peer lies in a `set_real_ip_from` network. A header
 is whatever the sender wrote.
+Apache's mod_remoteip without any list of proxies believes every peer, as long as the address in the header is a public one; private addresses are believed from internal proxies
+only.
 "#;

@@ -36,7 +36,7 @@ autoindex on;
 Options Indexes -FollowSymLinks
 ```
 
-## Fixed (apache, directory or .htaccess)
+## Fixed (apache, directory or .htaccess; also listing-enabled)
 ```apache
 Options Indexes
 ```

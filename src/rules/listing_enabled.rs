@@ -1,7 +1,9 @@
 //! `listing-enabled`: a directory that shows what is in it.
 
+use super::sections::name;
 use super::spots;
 use super::{BOTH, Needs, Rule};
+use crate::apache::core::{Options, options};
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
 use crate::lint::subject::{Findings, Subject};
@@ -20,6 +22,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
@@ -58,6 +65,59 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((config, layout)) = subject.layout() else { return };
+    if !config.known.modules.has("autoindex_module") {
+        return;
+    }
+    let mut reported = std::collections::HashSet::new();
+    for spot in &layout.spots {
+        let own = &spot.section.conf.core.options;
+        let Some(origin) =
+            own.origin_of(options::INDEXES).filter(|origin| own.has(options::INDEXES) && !reported.contains(origin))
+        else {
+            continue;
+        };
+        let asked = layout.urls(spot).into_iter().find_map(|(server, url)| {
+            let asked = layout.ask(subject, server, &url, spots::stranger(), "")?;
+            let met = asked.run.seen.sections.iter().filter_map(|origin| layout.spot(*origin));
+            let merged = met
+                .fold(Options::server_default(), |base, spot| Options::merge(&base, &spot.section.conf.core.options));
+            let here = merged.has(options::INDEXES) && merged.origin_of(options::INDEXES) == Some(origin);
+            // What goes to a back end is no directory.
+            let ours = asked.run.outcome != crate::outcome::Outcome::Upstream;
+            (here && ours && asked.is_past_the_rules()).then_some(url)
+        });
+        let Some(url) = asked else { continue };
+        let allowed = subject.options.allow.as_deref().unwrap_or_default();
+        if allowed.iter().any(|prefix| url.starts_with(prefix)) {
+            continue;
+        }
+        reported.insert(origin);
+        let shown = name(&spot.section);
+        let download = ["download", "files", "pub", "mirror", "archive"].iter().any(|word| shown.contains(word));
+        let finding = found.at(origin, format!("any client sees what lies in the directories of {shown}"));
+        if download && !shown.contains("Files") {
+            finding.level(Level::Info);
+        }
+        let text = String::from_utf8_lossy(subject.sources().text(origin.span)).into_owned();
+        let kept: Vec<&str> = text
+            .split_whitespace()
+            .filter(|word| !word.trim_start_matches('+').eq_ignore_ascii_case("indexes"))
+            .collect();
+        let better = if kept.len() > 1 { kept.join(" ") } else { "Options -Indexes".to_owned() };
+        if let Some(edit) = Edit::replace(subject.sources(), origin.span, &better) {
+            finding.fixed_by(Fix {
+                title: "switch it off".to_owned(),
+                edits: vec![edit],
+                commands: Vec::new(),
+                safety: Safety::Review,
+                then: None,
+            });
+        }
+    }
+}
+
 const PAGE: &str = r#"# listing-enabled
 
 `autoindex on` is in force where strangers get in: names that nobody links to are shown all the same. An area whose name says download is
@@ -73,6 +133,17 @@ location /files/ { autoindex on; }
 location /files/ { autoindex off; }
 ```
 
+## Flagged (apache, directory or .htaccess)
+```apache
+Options Indexes
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Options -Indexes
+```
+
 ## Why
 For a URL that ends in a slash and has no index file, `autoindex` lists every entry that does not begin with a dot.
+In Apache `Options Indexes` lets mod_autoindex list a directory without an index file.
 "#;

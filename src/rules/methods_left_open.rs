@@ -1,9 +1,13 @@
 //! `methods-left-open`: a guard that looks at the method first.
 
+use super::sections::{Verdict, clients, denies_all, lines, tree, verdict, walk};
 use super::spots::{self, Spot, ask_for};
 use super::{BOTH, Needs, Rule};
+use crate::apache::model::MethodSet;
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
+use crate::source::Span;
+use std::collections::HashMap;
 
 pub(super) const RULE: Rule = Rule {
     id: "methods-left-open",
@@ -19,6 +23,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     for spot in spots::spots(http) {
         let Some(location) = spot.location() else { continue };
@@ -50,6 +59,62 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    const METHODS: [&str; 6] = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
+    let Some((config, layout)) = subject.layout() else { return };
+    let mut containers: HashMap<Span, (crate::source::Origin, String)> = HashMap::new();
+    let mut note = |node: &crate::apache::load::Node, around: &[&crate::apache::load::Node]| {
+        let limit = around.iter().rev().find(|outer| outer.is_section("limit") || outer.is_section("limitexcept"));
+        if let Some(limit) = limit {
+            let words = limit.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+            let head = format!("<{} {}>", limit.written.trim_start_matches('<'), words.collect::<Vec<_>>().join(" "));
+            containers.insert(node.origin.span, (limit.origin, head));
+        }
+    };
+    walk(&config.nodes, &mut |node, around| note(node, around));
+    for file in &layout.files {
+        if let Some((_, nodes)) = file.read(subject, config) {
+            nodes.iter().for_each(|node| node.children.iter().for_each(|child| note(child, &[node])));
+        }
+    }
+    for spot in &layout.spots {
+        let conf = &spot.section.conf;
+        let limited = tree(conf).map(lines).unwrap_or_default().into_iter();
+        let limited = limited.filter(|(line, _)| line.limited != MethodSet::ALL).find_map(|(line, _)| line.origin);
+        let old = conf.access_compat.iter().flat_map(|record| record.denies.iter().chain(&record.allows));
+        let old = old.into_iter().filter(|entry| entry.limited != MethodSet::ALL).map(|entry| entry.origin()).next();
+        let Some((container, head)) = limited.or(old).and_then(|origin| containers.get(&origin.span)) else { continue };
+        let old_filter =
+            conf.access_compat.as_ref().is_some_and(|record| tree(conf).is_none() && record.allows.is_empty());
+        // What refuses a method to everybody is a list of methods, not a guard that forgot some.
+        if denies_all(conf) || old_filter {
+            continue;
+        }
+        let open = clients(&[conf]).into_iter().find_map(|client| {
+            let of = |method: &&str| verdict(conf, client, config.methods.number(method.as_bytes()));
+            let closed = METHODS.iter().any(|method| of(method).is_some_and(|verdict| verdict < Verdict::In));
+            let open = METHODS.iter().find(|method| of(method) == Some(Verdict::In))?;
+            closed.then_some((client, *open))
+        });
+        let Some((client, method)) = open else { continue };
+        let asked = layout.urls(spot).into_iter().find_map(|(server, url)| {
+            let asked = layout.ask_with(subject, server, method, &url, client, &[], "a refusal")?;
+            (asked.met(&spot.section) && asked.is_past_the_rules()).then_some(asked)
+        });
+        let Some(asked) = asked else { continue };
+        let message = format!(
+            "{client} gets in at {} with {method}: the rules stand in `{head}` and hold for its methods only",
+            super::sections::name(&spot.section)
+        );
+        let finding = found.at(*container, message).proven_by(asked.witness, asked.certainty);
+        if head.to_ascii_lowercase().starts_with("<limitexcept") {
+            // Reading for all and writing for some may be what is meant.
+            finding.level(Level::Warning);
+        }
+        finding.advise("put the rules beside the container, not into it, if they are meant for every method");
+    }
+}
+
 const PAGE: &str = r#"# methods-left-open
 
 Access rules stand only inside a container for methods, so the other methods are not restricted.
@@ -65,7 +130,21 @@ allow 10.0.0.0/8;
 deny all;
 ```
 
+## Flagged (apache, directory or .htaccess)
+```apache
+<Limit GET POST>
+    Require ip 10.0.0.0/8
+</Limit>
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Require ip 10.0.0.0/8
+```
+
 ## Why
 `limit_except GET` limits everything except GET (and HEAD, which GET includes): its rules are those of a hidden location for the methods
 that are not listed.
+Apache's `<Limit GET POST>` is for GET, HEAD and POST only, and `<LimitExcept GET>` for everything else: there the level is warning, because reading for all and writing for some
+may be meant. Containers that refuse methods to everybody are not reported.
 "#;

@@ -1,10 +1,13 @@
 //! `network-has-host-bits`: `10.0.0.5/8` means `10.0.0.0/8`.
 
+use super::sections::walk;
 use super::spots;
 use super::{BOTH, Needs, Rule};
+use crate::apache::load::Node;
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
 use crate::lint::subject::{Findings, Subject};
+use crate::source::Origin;
 use std::net::IpAddr;
 
 pub(super) const RULE: Rule = Rule {
@@ -21,6 +24,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
@@ -29,24 +37,29 @@ fn check(subject: &Subject, found: &mut Findings) {
                 continue;
             }
             reported.push(origin);
-            let Ok(text) = std::str::from_utf8(subject.sources().text(origin.span)) else { continue };
-            let Some((word, masked, loud)) = text.split([' ', ';', '\t']).find_map(host_bits) else { continue };
-            let message = format!("`{word}` means the whole of `{masked}`: the bits behind the prefix do not count");
-            let edit = Edit::replace(subject.sources(), origin.span, &text.replace(word, &masked));
-            let finding = found.at(origin, message);
-            if loud {
-                finding.level(Level::Error);
-            }
-            if let Some(edit) = edit {
-                finding.fixed_by(Fix {
-                    title: format!("write `{masked}`, which means the same"),
-                    edits: vec![edit],
-                    commands: Vec::new(),
-                    safety: Safety::Safe,
-                    then: None,
-                });
-            }
+            check_line(subject, found, origin);
         }
+    }
+}
+
+/// The first network of a line that has host bits.
+fn check_line(subject: &Subject, found: &mut Findings, origin: Origin) {
+    let Ok(text) = std::str::from_utf8(subject.sources().text(origin.span)) else { return };
+    let Some((word, masked, loud)) = text.split([' ', ';', '\t', '\n', '\r']).find_map(host_bits) else { return };
+    let message = format!("`{word}` means the whole of `{masked}`: the bits behind the prefix do not count");
+    let edit = Edit::replace(subject.sources(), origin.span, &text.replace(word, &masked));
+    let finding = found.at(origin, message);
+    if loud {
+        finding.level(Level::Error);
+    }
+    if let Some(edit) = edit {
+        finding.fixed_by(Fix {
+            title: format!("write `{masked}`, which means the same"),
+            edits: vec![edit],
+            commands: Vec::new(),
+            safety: Safety::Safe,
+            then: None,
+        });
     }
 }
 
@@ -56,6 +69,28 @@ fn host_bits(word: &str) -> Option<(&str, String, bool)> {
     let masked = net.trunc();
     let one = matches!(net.addr(), IpAddr::V4(ip) if ip.octets()[3] != 0 && net.prefix_len() <= 24);
     (masked != net).then(|| (word, masked.to_string(), one))
+}
+
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((config, layout)) = subject.layout() else { return };
+    let mut lines: Vec<Origin> = Vec::new();
+    let mut note = |node: &Node| {
+        let by_address = match node.name.as_str() {
+            "require" => node.words.iter().any(|word| word.eq_ignore_ascii_case(b"ip")),
+            "allow" | "deny" | "remoteipinternalproxy" | "remoteiptrustedproxy" => true,
+            _ => false,
+        };
+        if by_address && !lines.contains(&node.origin) {
+            lines.push(node.origin);
+        }
+    };
+    walk(&config.nodes, &mut |node, _| note(node));
+    for file in &layout.files {
+        if let Some((_, nodes)) = file.read(subject, config) {
+            walk(&nodes, &mut |node, _| note(node));
+        }
+    }
+    lines.into_iter().for_each(|origin| check_line(subject, found, origin));
 }
 
 const PAGE: &str = r#"# network-has-host-bits
@@ -75,6 +110,17 @@ allow 10.0.0.0/8;
 deny all;
 ```
 
+## Flagged (apache, directory or .htaccess)
+```apache
+Require ip 10.0.0.5/8
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Require ip 10.0.0.0/8
+```
+
 ## Why
 nginx warns `low address bits of 10.0.0.5/8 are meaningless` at start and masks them.
+Apache masks them without a word.
 "#;

@@ -5,6 +5,7 @@ use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::nginx::model::LocationKind;
+use std::collections::HashSet;
 
 pub(super) const RULE: Rule = Rule {
     id: "path-not-readable",
@@ -20,6 +21,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
@@ -54,6 +60,39 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    const CAUSES: [&str; 6] = [
+        "apache/search-permission",
+        "apache/file-permission",
+        "apache/autoindex-unreadable",
+        "apache/htaccess-unreadable",
+        "apache/path-stat-error",
+        "apache/multiviews-unreadable-dir",
+    ];
+    let Some((_, layout)) = subject.layout() else { return };
+    let places = layout.mappings.iter().map(|mapping| (mapping.server, mapping.url.clone(), Some(mapping.origin)));
+    let files = layout.files.iter().map(|file| (file.server, format!("{}x", file.url), None));
+    let (mut asked_for, mut reported) = (HashSet::new(), HashSet::new());
+    for (server, url, mapping) in places.chain(files) {
+        if !asked_for.insert((server, url.clone())) {
+            continue;
+        }
+        let Some(asked) = layout.ask(subject, server, &url, spots::stranger(), "the file") else { continue };
+        let Some(decision) = asked.run.decision.as_ref().filter(|decision| CAUSES.contains(&decision.cause.code))
+        else {
+            continue;
+        };
+        let (Some(path), Some(place)) = (decision.path.clone(), decision.directive.or(mapping)) else { continue };
+        if !reported.insert(path.clone()) {
+            continue;
+        }
+        let shown = path.display();
+        let message = format!("`{url}` answers 403: the worker cannot go on, because `{shown}` does not let it");
+        let help = format!("`chmod o+x` a directory on the way, `chmod o+r` a file: here `{shown}`");
+        found.at(place, message).proven_by(asked.witness, asked.certainty).advise(help);
+    }
+}
+
 const PAGE: &str = r#"# path-not-readable
 
 Some directory on the way to a root, an alias or an index file lacks the search bit, or the file the read bit, for the worker's user and
@@ -80,7 +119,25 @@ events { }
 http { server { root /srv/site; } }
 ```
 
+## Flagged (apache, server config)
+```tree
+/root/ 0700
+/root/site/index.html: hello
+```
+```apache
+DocumentRoot "/root/site"
+```
+
+## Fixed (apache, server config)
+```tree
+/srv/site/index.html: hello
+```
+```apache
+DocumentRoot "/srv/site"
+```
+
 ## Why
 The master process runs as root, the workers as `user`. The kernel asks every directory of the path for its search bit; the class (owner,
 group, others) that fits first decides alone.
+In Apache a `.htaccess` that cannot be opened denies its whole directory (AH00529), because nobody knows what it would have said.
 "#;

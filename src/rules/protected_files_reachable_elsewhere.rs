@@ -1,10 +1,13 @@
 //! `protected-files-reachable-elsewhere`: one file, two URLs, and only one of them is guarded.
 
+use super::sections::{name, restricts};
 use super::spots::{self, Spot, ask_for};
 use super::{BOTH, Needs, Rule};
+use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::nginx::model::{Alias, LocationKind};
+use std::os::unix::ffi::OsStrExt;
 
 pub(super) const RULE: Rule = Rule {
     id: "protected-files-reachable-elsewhere",
@@ -20,6 +23,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let all: Vec<(Spot, String, String)> = spots::spots(http)
         .into_iter()
@@ -97,6 +105,39 @@ fn mapped(spot: &Spot) -> Option<(String, String)> {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((_, layout)) = subject.layout() else { return };
+    for spot in layout.spots.iter().filter(|spot| spot.section.place == Place::Location) {
+        if !matches!(spot.section.matcher, Matcher::Literal(_)) || !restricts(&spot.section.conf) {
+            continue;
+        }
+        let client = spots::stranger();
+        let hit = layout.urls(spot).into_iter().find_map(|(server, first)| {
+            let file = layout.file_of(server, &first)?;
+            let others = layout.urls_of(&file).into_iter().filter(|(other, url)| *other == server && *url != first);
+            let (second, mapping) = others
+                .filter_map(|(_, url)| Some((layout.mapping_of(server, &url)?, url)))
+                .map(|(mapping, url)| (url, mapping))
+                .next()?;
+            let closed = layout.ask(subject, server, &first, client, "a refusal")?;
+            let open = layout.ask(subject, server, &second, client, "a refusal")?;
+            // A path that is not there was followed as far as it goes.
+            let seen = open.run.seen.file.as_ref().map(|file| file.as_os_str().as_bytes().to_vec())?;
+            let same = file.starts_with(&seen) && seen.len() + 1 >= mapping.dir.len();
+            let proven = closed.is_refused_by_rule() && closed.met(&spot.section) && open.is_past_the_rules() && same;
+            proven.then_some((first, second, mapping.origin, open))
+        });
+        let Some((first, second, origin, open)) = hit else { continue };
+        let message = format!("{client} is refused at `{first}` and served the same file at `{second}`");
+        let related = found.related(spot.section.origin, "guarded here");
+        found
+            .at(origin, message)
+            .with(related)
+            .proven_by(open.witness, open.certainty)
+            .advise(format!("guard the directory with `<Directory>` instead of {}", name(&spot.section)));
+    }
+}
+
 const PAGE: &str = r#"# protected-files-reachable-elsewhere
 
 Clients are refused at one URL, and another URL of the same server is mapped onto the same directory and lets them in.
@@ -115,7 +156,27 @@ location /p/ { deny all; }
 location /pub/ { alias /srv/pub/; }
 ```
 
+## Flagged (apache, server config)
+```apache
+<Location "/p">
+    Require all denied
+</Location>
+Alias "/pub" "/srv/www/p"
+<Directory "/srv/www/p">
+    Require all granted
+</Directory>
+```
+
+## Fixed (apache, server config)
+```apache
+Alias "/pub" "/srv/www/p"
+<Directory "/srv/www/p">
+    Require all denied
+</Directory>
+```
+
 ## Why
 nginx guards URLs, not files: access rules belong to the location that a path selects. Nothing ties two locations together because they
 end in the same directory.
+Apache has both kinds of sections: `<Location>` guards a URL, `<Directory>` guards the files, whatever URL leads to them.
 "#;

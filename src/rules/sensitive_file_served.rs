@@ -2,10 +2,12 @@
 
 use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
+use crate::fact::Fact;
 use crate::finding::Witness;
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::outcome::{Certainty, Outcome};
+use std::os::unix::ffi::OsStrExt;
 
 /// What is asked for where the settings name nothing else. Names are tried at the root of every server.
 const PROBES: &[&str] = &[
@@ -55,6 +57,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     let own = subject.options.probes.as_deref().unwrap_or_default();
     let probes = || own.iter().map(String::as_str).chain(PROBES.iter().copied().filter(|_| own.is_empty()));
@@ -85,6 +92,39 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((_, layout)) = subject.layout() else { return };
+    let own = subject.options.probes.as_deref().unwrap_or_default();
+    let probes = || own.iter().map(String::as_str).chain(PROBES.iter().copied().filter(|_| own.is_empty()));
+    for mapping in layout.mappings.iter().filter(|mapping| mapping.url == "/") {
+        let mut served: Vec<(&str, Witness, Certainty)> = Vec::new();
+        for probe in probes() {
+            let file = [&mapping.dir, probe.trim_start_matches('/').as_bytes()].concat();
+            // What is certainly not there need not be asked for.
+            let path = super::sections::path_of(&file);
+            if matches!(crate::fs::stat(subject.world.fs, path), Fact::Known(Err(_))) {
+                continue;
+            }
+            let asked = layout.ask(subject, mapping.server, probe, spots::stranger(), "403 or 404");
+            let Some(asked) = asked else { continue };
+            let same = asked.run.seen.file.as_ref().is_some_and(|seen| seen.as_os_str().as_bytes() == file);
+            if asked.run.outcome == Outcome::Response(200) && same {
+                served.push((probe, asked.witness, asked.certainty));
+            }
+        }
+        let count = served.len() as u32;
+        let list: Vec<String> = served.iter().take(5).map(|(probe, _, _)| format!("`{probe}`")).collect();
+        if let Some((_, witness, certainty)) = served.into_iter().next() {
+            let message = format!("any client can fetch {}", list.join(", "));
+            let finding = found.at(mapping.origin, message).proven_by(witness, certainty);
+            finding.count = count;
+            finding.advise(
+                "deny hidden files with `<LocationMatch \"(^|/)\\.(?!well-known/)\">`, and keep backups out of the tree",
+            );
+        }
+    }
+}
+
 const PAGE: &str = r#"# sensitive-file-served
 
 A file that holds a repository, a secret or a backup lies in the tree that is served, and a stranger gets 200 for it. One finding a server, with
@@ -108,6 +148,32 @@ root /srv/www;
 location ~ /\.(?!well-known/) { deny all; }
 ```
 
+## Flagged (apache, server config)
+```tree
+/srv/www/.git/config: [core]
+```
+```apache
+DocumentRoot "/srv/www"
+<Directory "/srv/www">
+    Require all granted
+</Directory>
+```
+
+## Fixed (apache, server config)
+```tree
+/srv/www/.git/config: [core]
+```
+```apache
+DocumentRoot "/srv/www"
+<Directory "/srv/www">
+    Require all granted
+</Directory>
+<LocationMatch "(^|/)\.(?!well-known/)">
+    Require all denied
+</LocationMatch>
+```
+
 ## Why
 Nothing in nginx treats a dot file differently from any other: what lies under `root` and is readable is served.
+Apache denies nothing by itself either; distributions deny `.ht*` in their own files, and nothing else.
 "#;

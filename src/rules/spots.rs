@@ -231,7 +231,7 @@ pub(super) fn url(server: &Server, from: IpAddr, path: &str) -> Option<String> {
 }
 
 /// A request that was asked, with what it got.
-pub(super) struct Asked {
+pub(crate) struct Asked {
     /// The request and its answer.
     pub witness: Witness,
     /// The run behind it.

@@ -24,6 +24,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
+    check_nginx(subject, found);
+    check_apache(subject, found);
+}
+
+fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
     for server in &http.servers {
         use std::os::unix::ffi::OsStrExt;
@@ -58,6 +63,41 @@ fn check(subject: &Subject, found: &mut Findings) {
     }
 }
 
+fn check_apache(subject: &Subject, found: &mut Findings) {
+    let Some((_, layout)) = subject.layout() else { return };
+    for mapping in &layout.mappings {
+        let Fact::Known(Ok(names)) = subject.world.fs.list(super::sections::path_of(&mapping.dir)) else { continue };
+        for name in names.iter().take(MOST).filter_map(|name| super::sections::plain(name)) {
+            let link = [&mapping.dir, name.as_bytes()].concat();
+            let link = super::sections::path_of(&link);
+            if !matches!(subject.world.fs.lstat(link), Fact::Known(Ok(stat)) if stat.kind == FileKind::Symlink) {
+                continue;
+            }
+            let url = format!("{}{name}", mapping.url);
+            let asked = layout.ask(subject, mapping.server, &url, spots::stranger(), "the file");
+            let Some(asked) = asked else { continue };
+            let Some(decision) = &asked.run.decision else { continue };
+            let why = match decision.cause.code {
+                "apache/symlink-not-allowed" => "links are not followed here",
+                "apache/symlink-owner-mismatch" => "only links to files of the link's own owner are followed here",
+                "apache/symlink-target-unreachable" => "what it leads to cannot be reached",
+                _ => continue,
+            };
+            let target = match subject.world.fs.read_link(link) {
+                Fact::Known(Ok(target)) => format!(" -> {}", target.display()),
+                _ => String::new(),
+            };
+            let place = decision.directive.unwrap_or(mapping.origin);
+            let message = format!("`{url}` answers 403: `{}{target}` is a symbolic link, and {why}", link.display());
+            found
+                .at(place, message)
+                .proven_by(asked.witness, asked.certainty)
+                .advise("`Options +SymLinksIfOwnerMatch` follows links between files of one owner, `+FollowSymLinks` all of them");
+            break;
+        }
+    }
+}
+
 const PAGE: &str = r#"# symlink-refused
 
 A link in the root of a server leads to 403: `disable_symlinks` refuses it, or it leads round in a circle. One finding a server.
@@ -82,7 +122,35 @@ root /srv/www;
 disable_symlinks if_not_owner;
 ```
 
+## Flagged (apache, server config)
+```tree
+/srv/www/data -> /srv/shared
+/srv/shared/x: text
+```
+```apache
+<Directory "/srv/www">
+    Require all granted
+    Options None
+</Directory>
+DocumentRoot "/srv/www"
+```
+
+## Fixed (apache, server config)
+```tree
+/srv/www/data -> /srv/shared
+/srv/shared/x: text
+```
+```apache
+<Directory "/srv/www">
+    Require all granted
+    Options SymLinksIfOwnerMatch
+</Directory>
+DocumentRoot "/srv/www"
+```
+
 ## Why
 With `disable_symlinks on` a link as the last component is 403 and as a directory in the middle 404; `if_not_owner` refuses links whose
 owner is not the owner of what they point to.
+In Apache the options of the directory that holds the link decide: `FollowSymLinks` (the default until any `Options` line without a sign replaces it), `SymLinksIfOwnerMatch`, or
+neither, which is 403 (AH00037).
 "#;

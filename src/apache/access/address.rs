@@ -68,6 +68,21 @@ impl Network {
         partial(text)
     }
 
+    /// The same as a prefix; `None` for a mask with holes.
+    pub fn net(&self) -> Option<ipnet::IpNet> {
+        match *self {
+            Network::V4(address, mask) => {
+                let bits = mask.leading_ones();
+                let whole = mask.count_ones() == bits;
+                ipnet::Ipv4Net::new(Ipv4Addr::from(address), bits as u8).ok().filter(|_| whole).map(ipnet::IpNet::V4)
+            }
+            Network::V6(address, mask) => {
+                let bits = mask.leading_ones();
+                ipnet::Ipv6Net::new(Ipv6Addr::from(address), bits as u8).ok().map(ipnet::IpNet::V6)
+            }
+        }
+    }
+
     /// Whether an address lies in it. An IPv4 client of an IPv6 socket compares as IPv4.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self, ip.to_canonical()) {

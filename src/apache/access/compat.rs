@@ -43,8 +43,10 @@ pub(crate) enum From {
 /// One word of an `Allow` or `Deny` line.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
-    from: From,
-    limited: MethodSet,
+    /// Whom it covers.
+    pub from: From,
+    /// The methods of the `<Limit>` around it.
+    pub limited: MethodSet,
     origin: Origin,
 }
 
@@ -106,6 +108,45 @@ impl DirRecord {
     fn order(&self, method: u8) -> Setting<Order> {
         let said = self.order.iter().rev().find(|(methods, _)| methods.contains(method));
         said.map_or(Setting::default_value(Order::DenyThenAllow), |(_, order)| *order)
+    }
+
+    /// What the lists say of an address alone; `None` where a variable or a host name has a say in it.
+    pub fn lets_in(&self, client: IpAddr, method: u8) -> Option<bool> {
+        let covers = |entries: &[Entry]| {
+            let mut open = false;
+            for entry in entries.iter().filter(|entry| entry.limited.contains(method)) {
+                match &entry.from {
+                    From::All => return Some(true),
+                    From::Ip(network) if network.contains(client) => return Some(true),
+                    From::Ip(_) => {}
+                    From::Env(_) | From::NotEnv(_) | From::Host(_) => open = true,
+                }
+            }
+            (!open).then_some(false)
+        };
+        let (allowed, denied) = (covers(&self.allows), covers(&self.denies));
+        match self.order(method).value {
+            Order::DenyThenAllow if denied == Some(false) || allowed == Some(true) => Some(true),
+            Order::DenyThenAllow => (denied == Some(true) && allowed == Some(false)).then_some(false),
+            _ if allowed == Some(false) || denied == Some(true) => Some(false),
+            _ => (allowed == Some(true) && denied == Some(false)).then_some(true),
+        }
+    }
+
+    /// Whether `Order`, `Allow` or `Deny` is said, rather than `Satisfy` alone.
+    pub fn has_lists(&self) -> bool {
+        !(self.order.is_empty() && self.allows.is_empty() && self.denies.is_empty())
+    }
+
+    /// A line of it that names clients, else `Order`.
+    pub fn origin(&self) -> Option<Origin> {
+        let line = self.denies.first().or(self.allows.first()).map(Entry::origin);
+        line.or_else(|| self.order.first().and_then(|(_, order)| order.origin))
+    }
+
+    /// `Order` for this method.
+    pub fn order_for(&self, method: u8) -> Setting<Order> {
+        self.order(method)
     }
 
     /// `Satisfy Any` for this method (ap_satisfies); all methods are `All` until told otherwise.
