@@ -64,6 +64,8 @@ pub struct Config {
     pub problems: Vec<Problem>,
     /// What an `.htaccess` needs to be read.
     pub(crate) known: load::Known,
+    /// The directives of the main server level, in order: what the rules of lint read.
+    pub(crate) nodes: Vec<load::Node>,
     /// What could not be known while reading, of the kind that may change any answer.
     pub(crate) known_opaque: Vec<Question>,
     pub(crate) servers: Vec<model::ServerConf>,
@@ -105,6 +107,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         sources: loaded.sources,
         problems: loaded.problems,
         known: loaded.known,
+        nodes: loaded.nodes,
         known_opaque: loaded.questions,
         servers: model.servers,
         methods: model.methods,

@@ -326,7 +326,7 @@ impl<'b> Builder<'b> {
         let mut conf = DirConf { sections: vec![node.origin], ..DirConf::default() };
         let inner = &Scope { section: Some(node.origin), ..inner.clone() };
         self.section(&node.children, inner, draft, &mut conf);
-        Section { matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
+        Section { place: inner.place, matcher, is_else, origin: node.origin, components, conf: Arc::new(conf) }
     }
 
     /// The methods of a `<Limit>` or `<LimitExcept>` and of those around it. A name nobody knew gets a number.

@@ -212,6 +212,8 @@ pub(crate) enum Matcher {
 /// One section, or one `.htaccess`.
 #[derive(Debug)]
 pub(crate) struct Section {
+    /// Which kind of section.
+    pub place: Place,
     /// How it is matched.
     pub matcher: Matcher,
     /// `<ElseIf>` and `<Else>`: only if the one before did not match.

@@ -61,6 +61,13 @@ pub(crate) struct DirRecord {
     pub denies: Vec<Entry>,
 }
 
+impl Entry {
+    /// The line.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+}
+
 /// One of the four directives.
 pub(crate) fn command(cmd: &Command, dir: &mut DirRecord) {
     let word = cmd.arg(0).unwrap_or_default();
