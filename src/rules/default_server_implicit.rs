@@ -65,6 +65,9 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
     }
 }
 
+/// An address and a port of a `<VirtualHost>` line.
+type Address = (Option<std::net::IpAddr>, u16);
+
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     // Hosts that are closed as a whole.
@@ -77,8 +80,8 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         })
         .map(|spot| spot.server)
         .collect();
-    let mut chains: Vec<((Option<std::net::IpAddr>, u16), Vec<usize>)> = Vec::new();
-    let mut places: HashMap<(Option<std::net::IpAddr>, u16), usize> = HashMap::new();
+    let mut chains: Vec<(Address, Vec<usize>)> = Vec::new();
+    let mut places: HashMap<Address, usize> = HashMap::new();
     for server in config.servers.iter().skip(1) {
         for own in server.addresses.iter().filter(|own| !own.unresolved) {
             let key = (own.address, own.port);

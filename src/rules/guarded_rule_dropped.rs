@@ -53,7 +53,8 @@ impl<'s> Search<'s, '_> {
     /// The argument of a guard and whether it is negated.
     fn argument(&self, guard: &Directive) -> Option<(bool, String)> {
         let text = String::from_utf8_lossy(guard.arg(0, self.sources)?).into_owned();
-        let bare = text.strip_prefix('!').unwrap_or(&text).trim_matches('"').to_owned();
+        // What follows the `>` of the line is nothing to the server.
+        let bare = text.strip_prefix('!').unwrap_or(&text).split('>').next()?.trim_matches('"').to_owned();
         Some((text.starts_with('!'), bare))
     }
 

@@ -79,11 +79,12 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     }
     for spot in &layout.spots {
         let conf = &spot.section.conf;
-        let limited = tree(conf).map(lines).unwrap_or_default().into_iter();
-        let limited = limited.filter(|(line, _)| line.limited != MethodSet::ALL).find_map(|(line, _)| line.origin);
+        let rules = tree(conf).map(lines).unwrap_or_default().into_iter();
+        let rules = rules.filter_map(|(line, _)| Some((line.limited, line.origin?)));
         let old = conf.access_compat.iter().flat_map(|record| record.denies.iter().chain(&record.allows));
-        let old = old.into_iter().filter(|entry| entry.limited != MethodSet::ALL).map(|entry| entry.origin()).next();
-        let Some((container, head)) = limited.or(old).and_then(|origin| containers.get(&origin.span)) else { continue };
+        let old = old.map(|entry| (entry.limited, entry.origin()));
+        let Some((limited, line)) = rules.chain(old).find(|(limited, _)| *limited != MethodSet::ALL) else { continue };
+        let Some((container, head)) = containers.get(&line.span) else { continue };
         let old_filter =
             conf.access_compat.as_ref().is_some_and(|record| tree(conf).is_none() && record.allows.is_empty());
         // What refuses a method to everybody is a list of methods, not a guard that forgot some.
@@ -92,8 +93,11 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         }
         let open = clients(&[conf]).into_iter().find_map(|client| {
             let of = |method: &&str| verdict(conf, client, config.methods.number(method.as_bytes()));
-            let closed = METHODS.iter().any(|method| of(method).is_some_and(|verdict| verdict < Verdict::In));
-            let open = METHODS.iter().find(|method| of(method) == Some(Verdict::In))?;
+            // A container may also open what the rules beside it close: that is no gap.
+            let inside = |method: &str| limited.contains(config.methods.number(method.as_bytes()));
+            let closed =
+                METHODS.iter().any(|method| inside(method) && of(method).is_some_and(|verdict| verdict < Verdict::In));
+            let open = METHODS.iter().find(|method| !inside(method) && of(method) == Some(Verdict::In))?;
             closed.then_some((client, *open))
         });
         let Some((client, method)) = open else { continue };
