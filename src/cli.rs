@@ -89,6 +89,8 @@ pub fn main() -> ExitCode {
         Command::Completions(options) => shell::completions(&options, &mut out),
         Command::Man(options) => shell::man(&options, &mut out),
     };
+    // What is still in the buffer counts: an answer that nobody got was not given.
+    let ended = ended.and_then(|code| written(out.flush()).map(|()| code));
     let code = match ended {
         Ok(code) => code,
         Err(Failure(message)) => {
@@ -99,7 +101,6 @@ pub fn main() -> ExitCode {
             NOT_ASKED
         }
     };
-    let _ = out.flush();
     ExitCode::from(code)
 }
 

@@ -7,9 +7,11 @@ mod cli;
 mod corpus_apache;
 mod corpus_nginx;
 mod example;
+mod fuzz;
 mod generate;
 mod honesty;
 mod inert;
+mod limits;
 mod lint;
 mod repairs;
 mod rules;
@@ -47,7 +49,9 @@ fn main() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("servers", move || Err(why.into()))),
     }
+    trials.extend(fuzz::trials());
     trials.extend(generate::trials());
     trials.extend(inert::trials());
+    trials.extend(limits::trials());
     libtest_mimic::run(&args, trials).exit();
 }

@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../../tests/it/fuzz/targets.rs"]
+mod targets;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| targets::nginx_round_trip(bytes));
