@@ -3,7 +3,7 @@
 //! As long as the current address is that of a proxy (any address, where no list is given), the last element of the
 //! header becomes the new address and is taken off. An address from a private net is believed only of an internal proxy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use crate::apache::access::address::Network;
@@ -236,6 +236,9 @@ fn parse_address(element: &[u8], origin: Option<Origin>, cx: &Cx) -> Result<Opti
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(Some(address.to_canonical()));
     }
+    if let Some(address) = inet_aton(text) {
+        return Ok(Some(address.into()));
+    }
     let is_name = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if text.is_empty() || !is_name {
         return Ok(None);
@@ -252,6 +255,33 @@ fn parse_address(element: &[u8], origin: Option<Origin>, cx: &Cx) -> Result<Opti
             }
         }
     }
+}
+
+/// The short and numeric forms that the library's look-up takes for addresses (`inet_aton(3)`): `1.2.3` is 1.2.0.3, `0x7f.1`
+/// is 127.0.0.1. Case: remoteip-trust.
+fn inet_aton(text: &str) -> Option<Ipv4Addr> {
+    let parts: Vec<u32> = text.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last()?;
+    if first.len() > 3 || first.iter().any(|part| *part > 255) {
+        return None;
+    }
+    let free = 32 - 8 * first.len() as u32;
+    if free < 32 && last >> free != 0 {
+        return None;
+    }
+    let head = first.iter().enumerate().fold(0, |sum, (at, part)| sum | part << (24 - 8 * at as u32));
+    Some(Ipv4Addr::from(head | last))
+}
+
+/// Decimal, `0x` hexadecimal or `0` octal.
+fn number(text: &str) -> Option<u32> {
+    let (digits, radix) = match text.strip_prefix("0x").or(text.strip_prefix("0X")) {
+        Some(digits) => (digits, 16),
+        None if text.len() > 1 && text.starts_with('0') => (&text[1..], 8),
+        None => (text, 10),
+    };
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    plain.then(|| u32::from_str_radix(digits, radix).ok()).flatten()
 }
 
 /// Nets that only an internal proxy is believed about.

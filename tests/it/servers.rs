@@ -9,7 +9,6 @@ use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
 
 use crate::case::{Case, Question};
-use crate::cases::Program;
 
 mod client;
 pub mod fixes;
@@ -91,13 +90,6 @@ pub fn trials() -> Result<Vec<Trial>, String> {
             None => Trial::test(format!("servers::{}", case.name), move || ask_again(&case)),
         };
         trials.push(trial);
-    }
-    if record.is_none() {
-        trials.extend(
-            crate::cases::all()?
-                .into_iter()
-                .map(|case| Trial::test(format!("fixes::{}", case.name), move || prove_fixes(&case))),
-        );
     }
     Ok(trials)
 }
@@ -182,26 +174,6 @@ fn differences(case: &Case, real: Real) -> Result<Vec<String>, Failed> {
         }
     }
     Ok(wrong)
-}
-
-/// For every recorded 403, the first fix is tried on the server that said it.
-fn prove_fixes(case: &Case) -> Result<(), Failed> {
-    let refused = |question: &&Question| {
-        question.expect(Real::of(case).version())["status"] == 403 && question.overlay().is_empty()
-    };
-    let mut failed = Vec::new();
-    for question in case.questions.iter().filter(refused) {
-        let mut stage = Stage::set(case, Real::of(case))?;
-        let mut program = Program::start(case, &stage.root)?;
-        let answer = program.ask(&question.ask(case, &stage.root))?;
-        program.finish()?;
-        match fixes::prove(&mut stage, case, question, &answer) {
-            Ok(Some(_)) => {}
-            Ok(None) => failed.push(format!("{}: no fix", question.id())),
-            Err(why) => failed.push(format!("{}: {why}", question.id())),
-        }
-    }
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n").into()) }
 }
 
 /// Whether the server answered as recorded. The status beside `upstream` is the stub's.

@@ -78,7 +78,7 @@ impl Work<'_> {
     /// The client, added to the requirements that failed: to a list of addresses, beside a requirement that may be
     /// joined by an alternative, or in its place.
     fn require(&self, decision: &Decision) -> Vec<Fix> {
-        let Some(span) = self.directive_named(decision, "require") else { return self.into_container(decision) };
+        let Some(span) = self.directive_named(decision, "require") else { return self.put_into_container(decision) };
         let head = self.head(span);
         let words: Vec<&str> = head.split_whitespace().collect();
         let client = &self.run.seen.client;
@@ -99,7 +99,7 @@ impl Work<'_> {
     }
 
     /// The client, inside a `<RequireAll>` or `<RequireAny>` in which nothing grants.
-    fn into_container(&self, decision: &Decision) -> Vec<Fix> {
+    fn put_into_container(&self, decision: &Decision) -> Vec<Fix> {
         let is_container = |origin: &Origin| self.head(origin.span).to_ascii_lowercase().starts_with("<require");
         let Some(origin) = decision.directive.filter(is_container) else { return Vec::new() };
         let Some(span) = self.whole_section(origin.span) else { return Vec::new() };
