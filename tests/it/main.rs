@@ -16,6 +16,7 @@ mod lint;
 mod repairs;
 mod rules;
 mod servers;
+mod stock;
 mod tidy;
 
 use libtest_mimic::{Arguments, Trial};
@@ -52,6 +53,7 @@ fn main() {
     trials.extend(fuzz::trials());
     trials.extend(generate::trials());
     trials.extend(inert::trials());
+    trials.extend(stock::trials());
     trials.extend(limits::trials());
     libtest_mimic::run(&args, trials).exit();
 }
