@@ -1260,7 +1260,7 @@ pub(super) const ROWS: &[Row] = &[
     Row { name: "RedisConnPoolTTL", modules: &["socache_redis_module"], args: Take1, mask: 128, inherit: Set, effect: Inert },
     Row { name: "RedisTimeout", modules: &["socache_redis_module"], args: Take1, mask: 128, inherit: Set, effect: Inert },
     Row { name: "ReflectorHeader", modules: &["reflector_module"], args: Take12, mask: 2, inherit: Set, effect: Opaque },
-    Row { name: "RegexDefaultOptions", modules: &["core_module"], args: Raw, mask: 128, inherit: Set, effect: Modelled },
+    Row { name: "RegexDefaultOptions", modules: &["core_module"], args: Raw, mask: 128, inherit: Set, effect: Opaque },
     Row { name: "RegisterHttpMethod", modules: &["core_module"], args: Iterate, mask: 128, inherit: Set, effect: Modelled },
     Row { name: "RemoteIPHeader", modules: &["remoteip_module"], args: Take1, mask: 128, inherit: Set, effect: Modelled },
     Row { name: "RemoteIPInternalProxy", modules: &["remoteip_module"], args: Iterate, mask: 128, inherit: Append, effect: Modelled },

@@ -93,7 +93,6 @@ pub fn config(dice: &mut Dice, tree: &Tree) -> Configuration {
             "HttpProtocolOptions Unsafe",
             "TraceEnable extended",
             "LimitRequestFields 3",
-            "RegexDefaultOptions +ICASE",
         ])));
     }
     if dice.percent(12) {
