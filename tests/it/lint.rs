@@ -14,6 +14,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("lint::sarif_is_what_its_schema_says", sarif_is_what_its_schema_says),
         Trial::test("lint::sarif_columns_are_code_points", sarif_columns_are_code_points),
         Trial::test("lint::junit_is_read_back", junit_is_read_back),
+        Trial::test("lint::a_broken_configuration_lists_every_problem", a_broken_configuration_lists_every_problem),
         Trial::test("lint::exit_codes", exit_codes),
         Trial::test("lint::several_outputs_at_once", several_outputs_at_once),
         Trial::test("lint::a_comment_silences_with_a_reason", a_comment_silences_with_a_reason),
@@ -147,6 +148,34 @@ fn exit_codes() -> Result<(), Failed> {
         )?;
     }
     Ok(())
+}
+
+/// An unknown directive, a missing include, a circle, Latin-1, CRLF and an unclosed block, all in one list with their lines;
+/// and five megabytes, which are only large.
+fn a_broken_configuration_lists_every_problem() -> Result<(), Failed> {
+    let dir = place()?;
+    let text = b"events { }\r\nhttp {\r\n    # caf\xe9\r\n    lissten 80;\r\n    include none.inc;\r\n    include broken.conf;\r\n    server {\r\n";
+    fs::write(dir.path().join("broken.conf"), text)?;
+    let output = lint(dir.path(), &["--server", "nginx", "--context", "main", "--output", "concise", "broken.conf"])?;
+    let said = text_of_lines(&output);
+    for (line, word) in [(4, "lissten"), (5, "none.inc"), (6, "include cycle"), (7, "unexpected end of file")] {
+        let there = said.iter().any(|said| said.starts_with(&format!("broken.conf:{line}:")) && said.contains(word));
+        expect(there, format!("nothing about `{word}` on line {line}: {said:#?}"))?;
+    }
+    let server = "    server { listen 80; server_name a.test; location /x/ { deny 10.0.0.0/8; } } # padding\n";
+    let large = format!("events {{ }}\nhttp {{\n{}}}\n", server.repeat(5_000_000 / server.len()));
+    fs::write(dir.path().join("large.conf"), large)?;
+    let output = Command::new(env!("CARGO_BIN_EXE_why403"))
+        .args(["explain", "--server", "nginx", "--config", "large.conf", "--from", "10.0.0.5", "--format", "json"])
+        .args(["--fields", "outcome", "http://a.test/x/y"])
+        .current_dir(dir.path())
+        .output()?;
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    expect(answer["outcome"]["status"] == 403, answer.to_string())
+}
+
+fn text_of_lines(output: &Output) -> Vec<String> {
+    text(output).lines().map(str::to_owned).collect()
 }
 
 fn several_outputs_at_once() -> Result<(), Failed> {
