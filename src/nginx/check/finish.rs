@@ -321,21 +321,30 @@ impl<'a> Checker<'a> {
             _ => (None, 0),
         };
         let mut listens: Vec<&Listen> = self.http.listens.0.iter().collect();
-        let ports: Vec<_> = listens.iter().map(|listen| port(listen)).collect();
-        listens.sort_by_key(|listen| ports.iter().position(|known| *known == port(listen)));
+        let mut first: HashMap<_, usize> = HashMap::new();
+        for (at, listen) in listens.iter().enumerate() {
+            first.entry(port(listen)).or_insert(at);
+        }
+        listens.sort_by_key(|listen| first.get(&port(listen)).copied());
         listens
     }
 
-    fn server_scope(&self, server: usize) -> Option<usize> {
-        self.http.scopes.iter().position(|scope| scope.context == Contexts::SERVER && scope.server == Some(server))
+    /// The record of each server's own block, by the server's number.
+    fn server_scopes(&self) -> HashMap<usize, usize> {
+        let scopes = self.http.scopes.iter().enumerate().rev();
+        scopes
+            .filter(|(_, scope)| scope.context == Contexts::SERVER)
+            .filter_map(|(index, scope)| Some((scope.server?, index)))
+            .collect()
     }
 
     /// `ngx_http_ssl_init`.
     fn listening_certificates(&mut self) {
         let mut refused: Vec<(Refusal, Option<Origin>)> = Vec::new();
+        let scopes = self.server_scopes();
         for listen in self.by_port().into_iter().filter(|listen| listen.ssl) {
             let state = |server: usize| {
-                let scope = self.server_scope(server)?;
+                let scope = *scopes.get(&server)?;
                 let rejects = self.in_force(scope, "ssl_reject_handshake");
                 let rejects = rejects
                     .and_then(|given| given.first()?.first())
@@ -348,7 +357,7 @@ impl<'a> Checker<'a> {
             }
             let others = listen.servers.iter().copied().filter(|&server| state(server) == Some((false, false)));
             let lacking = if rejects { others.into_iter().next() } else { Some(listen.default_server) };
-            let place = lacking.and_then(|server| Some((self.http.servers[server].at?, self.server_scope(server)?)));
+            let place = lacking.and_then(|server| Some((self.http.servers[server].at?, *scopes.get(&server)?)));
             if let Some((place, scope)) = place {
                 let message = "no \"ssl_certificate\" is defined for the \"listen ... ssl\" directive".to_owned();
                 refused.push((at(place, message), Some(self.http.scopes[scope].origin)));
@@ -362,13 +371,14 @@ impl<'a> Checker<'a> {
     /// `ngx_http_server_names`, on every address where names matter.
     fn server_names(&mut self) {
         let mut found: Vec<(Severity, Refusal, Option<Origin>)> = Vec::new();
+        let scopes = self.server_scopes();
         for listen in self.by_port() {
             if listen.servers.len() < 2 && !self.http.servers[listen.default_server].captures {
                 continue;
             }
             let mut keys = Keys::default();
             for &server in &listen.servers {
-                let origin = self.server_scope(server).map(|scope| self.http.scopes[scope].origin);
+                let origin = scopes.get(&server).map(|&scope| self.http.scopes[scope].origin);
                 let unnamed = [Vec::new()];
                 let names = &self.http.servers[server].names;
                 let names = if names.is_empty() { &unnamed[..] } else { names };
