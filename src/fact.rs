@@ -63,7 +63,7 @@ pub enum Subject {
     Module(String),
     /// The addresses of a name, or the name of an address.
     Resolve(String),
-    /// What a back end answers.
+    /// What a back end answers; the words are the subject of "answers".
     Upstream(String),
     /// Whether a rate or connection limit is exceeded.
     Limit(String),
@@ -129,7 +129,7 @@ impl fmt::Display for Subject {
             Subject::Opaque(name) => write!(f, "what `{name}` does to this request: it is not simulated"),
             Subject::Module(name) => write!(f, "whether the module {name} is there"),
             Subject::Resolve(name) => write!(f, "what {name} resolves to"),
-            Subject::Upstream(name) => write!(f, "what the back end {name} answers"),
+            Subject::Upstream(name) => write!(f, "what {name} answers"),
             Subject::Limit(name) => write!(f, "whether the limit {name} is exceeded"),
             Subject::Clock => write!(f, "what time it is"),
             Subject::Certificate(name) => write!(f, "whether the certificate is accepted: {name}"),

@@ -38,7 +38,7 @@ pub(super) fn auth_request_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>)
         Outcome::Upstream => {
             // The back end's status is one of four kinds; nothing else about it matters here.
             let shown = String::from_utf8_lossy(uri).into_owned();
-            let question = Question::at(Subject::Upstream(format!("authorization by {shown}")), origin);
+            let question = Question::at(Subject::Upstream(format!("the back end behind {shown}")), origin);
             let alternatives = ["answers 2xx", "answers 403", "answers 401", "answers anything else"]
                 .map(|answer| format!("the back end behind {shown} {answer}"));
             match cx.inquiry.choose(question, &alternatives.each_ref().map(String::as_str)) {

@@ -93,7 +93,7 @@ fn intercepted<'a>(kind: PassKind, origin: Option<Origin>, r: &mut HttpRequest<'
     let mut alternatives = vec!["the back end answers with a status that no error_page catches".to_owned()];
     alternatives.extend(caught.iter().map(|status| format!("the back end answers {status}")));
     let words: Vec<&str> = alternatives.iter().map(String::as_str).collect();
-    let question = Question::at(Subject::Upstream("the status of the back end".to_owned()), setting.origin.or(origin));
+    let question = Question::at(Subject::Upstream("the back end".to_owned()), setting.origin.or(origin));
     match cx.inquiry.choose(question, &words) {
         0 => ControlFlow::Continue(()),
         chosen => {
