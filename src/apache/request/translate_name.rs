@@ -26,8 +26,8 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
     run_first(&TRANSLATE_NAME, r, cx)
 }
 
-/// Where Debian's build looks without any DocumentRoot.
-const DEFAULT_DOCUMENT_ROOT: &[u8] = b"/usr/share/apache2/default-site/htdocs";
+/// DOCUMENT_LOCATION of Debian's build: where it looks without any DocumentRoot (case `without-a-document-root`).
+const DEFAULT_DOCUMENT_ROOT: &[u8] = b"/var/www/html";
 
 /// The document root in force, without its final slash.
 pub(crate) fn document_root<'r>(r: &RequestRec<'r>) -> &'r [u8] {
