@@ -259,6 +259,13 @@ pub struct Fix {
     pub then: Option<Outcome>,
 }
 
+impl Fix {
+    /// A repair by edits alone.
+    pub fn text(title: impl Into<String>, safety: Safety, edits: Vec<Edit>) -> Fix {
+        Fix { title: title.into(), edits, commands: Vec::new(), safety, then: None }
+    }
+}
+
 /// The command as POSIX sh words.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {

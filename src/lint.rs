@@ -13,10 +13,11 @@ pub mod targets;
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use crate::finding::{Finding, Level, Place};
+use crate::finding::{Category, Finding, Level, Place};
 use crate::fs::Filesystem;
 use crate::outcome::Certainty;
 use crate::problem::{Problem, ProblemKind, Severity};
+use crate::rules::blocks::Blocks;
 use crate::rules::{self, Needs, Rule};
 use crate::server::Server;
 use crate::source::{Origin, SourceMap};
@@ -53,10 +54,15 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
     let mut findings = problems(target, server);
     let refused = server.problems().iter().any(|problem| problem.severity == Severity::Refused);
     let layout = OnceCell::new();
+    let blocks = match server {
+        Server::Nginx(config) => Some(Blocks::of(&config.loaded)),
+        Server::Apache(_) => None,
+    };
     for rule in rules::ALL {
         let Some(check) = rule.check else { continue };
-        // A refused configuration answers nothing, so nothing about access can be proven on it.
-        if refused && rule.needs != Needs::Version && !target.fragment() {
+        // A refused configuration answers nothing, so nothing about access can be proven on it. What else is wrong with its
+        // text is wrong all the same.
+        if refused && rule.category == Category::Access && !target.fragment() {
             continue;
         }
         if !rule.servers.contains(&target.kind) {
@@ -64,8 +70,15 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
         }
         let default = RuleOptions::default();
         let options = settings.settings.rules.get(rule.id).unwrap_or(&default);
-        let subject =
-            Subject { server, world: *world, fragment: target.fragment(), tree: target.tree, options, layout: &layout };
+        let subject = Subject {
+            server,
+            world: *world,
+            fragment: target.fragment(),
+            tree: target.tree,
+            options,
+            layout: &layout,
+            blocks: blocks.as_ref(),
+        };
         let mut found = Findings::new(rule, sources);
         check(&subject, &mut found);
         findings.extend(found.into_vec());
@@ -93,12 +106,12 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
     linted
 }
 
-/// By file, line, column, rule; equal ones once.
+/// By file, line, column, rule. The same said of the same text, which several blocks may include, is said once.
 pub fn sort(findings: &mut Vec<Finding>) {
     findings.sort_by(|left, right| {
         (&left.place, left.rule, &left.message).cmp(&(&right.place, right.rule, &right.message))
     });
-    findings.dedup();
+    findings.dedup_by(|one, other| (&one.place, one.rule, &one.message) == (&other.place, other.rule, &other.message));
 }
 
 /// The problems of the parser and of the configuration check as findings.
@@ -137,6 +150,9 @@ fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
     let covered = ["conflicting server name ", "low address bits of "];
     if problem.severity == Severity::Warning && covered.iter().any(|start| problem.message.starts_with(start)) {
         return None;
+    }
+    if problem.message.starts_with("duplicate location ") {
+        return rules::find("duplicate-location");
     }
     let address = |origin: Origin| rules::invalid_network::takes_addresses(sources.text(origin.span));
     if problem.kind == ProblemKind::Value && problem.origin.is_some_and(address) {

@@ -50,15 +50,14 @@ use crate::outcome::{Decision, Outcome, Run, Seen};
 use crate::problem::{Problem, first_refusal};
 use crate::request::{Peer, Request};
 use crate::server::LoadOptions;
-use crate::source::SourceMap;
 use crate::trace::Trace;
 use crate::world::World;
 
 /// A loaded configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// The text of every file read.
-    pub sources: SourceMap,
+    /// Every file read, with its tree.
+    pub loaded: Loaded,
     /// Every problem, in the order in which the server meets them.
     pub problems: Vec<Problem>,
     /// The `http` block; `None`: there is none, and nothing is listened on.
@@ -99,8 +98,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         [] => Fact::Known(accounts.nobody()),
         [user, group @ ..] => accounts.nginx(user, group.first().map(String::as_str)),
     };
-    let Loaded { sources, .. } = loaded;
-    Config { sources, problems, http, build, worker, prefix: prefix.into(), conf_prefix, notes }
+    Config { loaded, problems, http, build, worker, prefix: prefix.into(), conf_prefix, notes }
 }
 
 /// Evaluates one request.

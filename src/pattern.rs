@@ -118,6 +118,16 @@ impl Pattern {
         &self.names
     }
 
+    /// Whether both are written alike and read alike.
+    pub fn is_same(&self, other: &Pattern) -> bool {
+        self.source == other.source && self.options == other.options
+    }
+
+    /// Whether letters of either case are the same.
+    pub fn is_caseless(&self) -> bool {
+        self.options.caseless
+    }
+
     /// The pattern as written.
     pub fn source(&self) -> &[u8] {
         &self.source

@@ -53,39 +53,67 @@ mod access_rules_not_inherited;
 mod acl_bypassed_by_regex_location;
 mod acl_missing_on_other_server;
 mod acl_never_reached;
+mod alias_in_regex_without_capture;
+mod alias_trailing_slash;
 mod alias_traversal;
 mod allow_without_deny;
+pub(crate) mod blocks;
 mod child_require_replaces_parent;
 mod client_address_spoofable;
+mod condition_never_true;
 mod config_not_understood;
+mod content_type_by_add_header;
 mod default_server_implicit;
 mod directive_wrong_context;
 mod directory_rules_do_not_guard_proxy;
 mod directory_without_index;
+mod duplicate_location;
+mod error_log_off;
+mod exact_location_protects_one_uri;
+mod geo_or_map_opens_by_default;
 mod guarded_rule_dropped;
+mod guards;
+mod header_multiline;
+mod header_redefinition;
 mod htaccess_directive_not_permitted;
 mod htaccess_ignored;
+mod if_in_location;
 mod include_missing;
+mod internal_missing;
 mod internal_redirect_denied;
 mod invalid_argument;
 pub(crate) mod invalid_network;
 mod ip_rule_never_matches;
 mod ipv6_clients_not_covered;
 mod later_section_reopens;
+mod limit_container_empty;
 mod listing_enabled;
+mod location_cannot_match;
+mod lost_headers;
+mod merge_slashes_off_bypass;
 mod methods_left_open;
 mod mixed_access_styles;
 mod network_has_host_bits;
 mod password_file_reachable;
 mod path_not_granted;
 mod path_not_readable;
+mod php_runs_any_file;
 mod protected_files_reachable_elsewhere;
+mod proxy_header_redefinition;
+mod proxy_host_header;
+mod referer_check_lets_empty_pass;
+mod regex_characters_in_prefix;
+mod remote_addr_compared_as_text;
 mod require_lines_are_alternatives;
+mod resolver_external;
+mod response_splitting;
 mod return_bypasses_acl;
+mod root_in_location;
 mod sample;
 mod satisfy_any_opens;
 mod section_never_applies;
 pub(crate) mod sections;
+mod secure_link_unchecked;
 mod sensitive_file_served;
 mod server_name_conflict;
 mod spots;
@@ -93,8 +121,11 @@ mod status_page_open;
 mod suppression_unused;
 mod symlink_refused;
 mod syntax_error;
+mod try_files_with_handler;
 mod undefined_reference;
 mod unknown_directive;
+mod unreachable_location;
+mod upgrade_smuggling;
 
 /// Every rule, in the order of the catalogue.
 pub const ALL: &[&Rule] = &[
@@ -138,8 +169,36 @@ pub const ALL: &[&Rule] = &[
     &directory_rules_do_not_guard_proxy::RULE,
     &internal_redirect_denied::RULE,
     &guarded_rule_dropped::RULE,
+    &unreachable_location::RULE,
+    &exact_location_protects_one_uri::RULE,
+    &merge_slashes_off_bypass::RULE,
+    &remote_addr_compared_as_text::RULE,
+    &condition_never_true::RULE,
+    &geo_or_map_opens_by_default::RULE,
+    &referer_check_lets_empty_pass::RULE,
+    &internal_missing::RULE,
+    &secure_link_unchecked::RULE,
+    &limit_container_empty::RULE,
+    &php_runs_any_file::RULE,
+    &location_cannot_match::RULE,
+    &regex_characters_in_prefix::RULE,
+    &duplicate_location::RULE,
+    &if_in_location::RULE,
+    &try_files_with_handler::RULE,
+    &root_in_location::RULE,
+    &alias_trailing_slash::RULE,
+    &alias_in_regex_without_capture::RULE,
+    &proxy_host_header::RULE,
+    &proxy_header_redefinition::RULE,
+    &upgrade_smuggling::RULE,
+    &resolver_external::RULE,
+    &response_splitting::RULE,
+    &header_redefinition::RULE,
+    &header_multiline::RULE,
+    &content_type_by_add_header::RULE,
     &include_missing::RULE,
     &undefined_reference::RULE,
+    &error_log_off::RULE,
     &config_not_understood::RULE,
     &suppression_unused::RULE,
 ];

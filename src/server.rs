@@ -178,7 +178,7 @@ impl Server {
     /// The text of every file read.
     pub fn sources(&self) -> &SourceMap {
         match self {
-            Server::Nginx(config) => &config.sources,
+            Server::Nginx(config) => &config.loaded.sources,
             Server::Apache(config) => &config.sources,
         }
     }

@@ -10,6 +10,7 @@ use crate::lint::settings::RuleOptions;
 use crate::outcome::{Certainty, Outcome, Run};
 use crate::request::Request;
 use crate::rules::Rule;
+use crate::rules::blocks::Blocks;
 use crate::rules::sections::Layout;
 use crate::server::Server;
 use crate::source::{Origin, SourceMap, Span};
@@ -30,6 +31,8 @@ pub struct Subject<'a> {
     pub options: &'a RuleOptions,
     /// What the rules for Apache share.
     pub(crate) layout: &'a OnceCell<Layout>,
+    /// The text of an nginx configuration, for the rules about what the model does not hold.
+    pub(crate) blocks: Option<&'a Blocks<'a>>,
 }
 
 impl<'a> Subject<'a> {

@@ -58,7 +58,7 @@ impl Teller<'_> {
 
     /// A directive as it is written, on one line and in backticks; of a block its head.
     fn directive(&self, origin: Origin) -> String {
-        let head = Kind::Nginx.head(self.config.sources.text(origin.span));
+        let head = Kind::Nginx.head(self.config.loaded.sources.text(origin.span));
         let head = head.strip_suffix(b"{").map_or(head, <[u8]>::trim_ascii_end);
         ticked(head.strip_suffix(b";").unwrap_or(head))
     }
@@ -75,7 +75,7 @@ impl Teller<'_> {
 
     /// The line of a place, as in `line 12`.
     fn line(&self, origin: Origin) -> String {
-        format!("line {}", self.config.sources.start(origin.span).line)
+        format!("line {}", self.config.loaded.sources.start(origin.span).line)
     }
 
     fn client(&self) -> &str {

@@ -47,7 +47,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 /// Whether the location itself, not what is around it, keeps clients out.
-fn protects(spot: &Spot, outer: &LocConf) -> bool {
+pub(super) fn protects(spot: &Spot, outer: &LocConf) -> bool {
     let own = !std::sync::Arc::ptr_eq(&spot.conf.access, &outer.access)
         || !std::sync::Arc::ptr_eq(&spot.conf.auth, &outer.auth);
     own && !closed(spot).is_empty()

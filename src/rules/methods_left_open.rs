@@ -33,6 +33,10 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         let Some(location) = spot.location() else { continue };
         let Some(limit) = &location.limit_except else { continue };
         let inside = Spot { conf: &limit.conf, ..spot.clone() };
+        // Nobody at all is let in with other methods: a list of methods, not of clients.
+        if inside.open().is_empty() && !spots::has_auth(inside.conf) {
+            continue;
+        }
         let Some(client) = spots::outside(&inside.open(), &spot.open()) else { continue };
         let text = String::from_utf8_lossy(subject.sources().text(limit.origin.span)).into_owned();
         let left: Vec<&str> = text

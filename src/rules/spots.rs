@@ -77,6 +77,15 @@ impl<'a> Spot<'a> {
         }
     }
 
+    /// The `root` or `alias` that it would inherit.
+    pub fn outer_mapping(&self) -> Option<Origin> {
+        match self.path.len() {
+            0 => None,
+            1 => self.server.conf.core.mapping.origin,
+            depth => self.path[depth - 2].conf.core.mapping.origin,
+        }
+    }
+
     /// Whether `allow` or `deny` stand here, rather than further out.
     pub fn has_own_access(&self, http: &Http) -> bool {
         !Arc::ptr_eq(&self.conf.access, &self.outer(http).access)

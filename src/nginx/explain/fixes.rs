@@ -18,7 +18,7 @@ const MOST_NAMES: usize = 1000;
 
 /// The candidates for a decision, smallest reach first.
 pub fn fixes(config: &Config, request: &Request, run: &Run, decision: &Decision, world: &World) -> Vec<Fix> {
-    let work = Work { sources: &config.sources, request, run, world };
+    let work = Work { sources: &config.loaded.sources, request, run, world };
     let mut fixes = work.of(decision);
     // Under an error page or an authorization subrequest the refusal inside is the one to end.
     let mut inner = decision.inner.as_deref();

@@ -19,7 +19,7 @@ pub fn step(config: &Config, step: &Step) -> String {
 }
 
 fn directive(config: &Config, origin: Origin) -> String {
-    let head = Kind::Nginx.head(config.sources.text(origin.span));
+    let head = Kind::Nginx.head(config.loaded.sources.text(origin.span));
     let head = head.strip_suffix(b"{").map_or(head, <[u8]>::trim_ascii_end);
     ticked(head.strip_suffix(b";").unwrap_or(head))
 }
