@@ -4,6 +4,7 @@
 //! again, depth first, so that a question met only under another answer counts too. INVARIANT: `Certainty::Certain` is
 //! said only when every answer of every question leads to the same kind and status.
 
+mod chain;
 mod repair;
 mod trial;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use crate::fact::{Answers, Asked, Question, Subject};
 use crate::fix::Fix;
 use crate::fs::Filesystem;
-use crate::outcome::{Certainty, Outcome, Run};
+use crate::outcome::{Certainty, Decision, Outcome, Run};
 use crate::problem::{self, Problem};
 use crate::request::Request;
 use crate::sentence::Sentences;
@@ -119,6 +120,15 @@ pub enum Why {
     Refused(Problem),
 }
 
+/// A refusal that stands behind another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// What refuses.
+    pub decision: Decision,
+    /// Why.
+    pub why: Sentences,
+}
+
 /// The answer to one request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -128,6 +138,9 @@ pub struct Answer {
     pub certainty: Certainty,
     /// Why; `None` for plain success and hand-over, or where it was not asked for.
     pub why: Option<Why>,
+    /// What refuses next once the refusals before it are taken back, in order, until the request would be served. With the
+    /// decision itself they are everything that has to change.
+    pub next: Vec<Refusal>,
     /// A sentence for each step of the run's trace.
     pub steps: Vec<String>,
     /// What was assumed and matters.
@@ -182,17 +195,14 @@ impl Bench<'_> {
             let when = vec!["questions that were not followed any further have other answers".to_owned()];
             alternatives.push(Alternative { when, outcome: Outcome::Unknown });
         }
-        let mut fixes = Vec::new();
-        if fields.fixes {
-            let repairs = repair::search(bench, request, &run);
-            if let Some(decision) = &mut run.decision {
-                decision.related.extend(repairs.co_deciders);
-            }
-            fixes = repairs.fixes;
+        let fixes = if fields.fixes { repair::search(bench, request, &run) } else { Vec::new() };
+        let next = if fields.cause { chain::behind(bench, request, &run) } else { Vec::new() };
+        if let Some(decision) = &mut run.decision {
+            chain::name(decision, &next);
         }
         let why = fields.cause.then(|| why(self.server, &run)).flatten();
         let steps = run.trace.iter().map(|step| self.server.sentence(step)).collect();
-        Answer { outcome: run.outcome, certainty, why, steps, assumptions, alternatives, fixes, run }
+        Answer { outcome: run.outcome, certainty, why, next, steps, assumptions, alternatives, fixes, run }
     }
 }
 
@@ -213,6 +223,7 @@ impl Answer {
             outcome: Outcome::Unknown,
             certainty: Certainty::Unknown,
             why: None,
+            next: Vec::new(),
             steps: Vec::new(),
             assumptions: vec![Assumption { question, assumed: None }],
             alternatives: Vec::new(),
@@ -228,6 +239,7 @@ fn refused(problem: Problem) -> Answer {
         outcome: Outcome::Refused,
         certainty: Certainty::Certain,
         why: Some(Why::Refused(problem)),
+        next: Vec::new(),
         steps: Vec::new(),
         assumptions: Vec::new(),
         alternatives: Vec::new(),

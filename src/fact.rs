@@ -77,6 +77,10 @@ pub enum Subject {
     MatchLimit(String),
     /// Anything else, in words.
     Other(String),
+    /// Whether a directive refuses the request, taken back for the sake of argument ([`Inquiry::waives`]).
+    RefusalBy(Origin),
+    /// Whether a path is refused, taken back in the same way.
+    RefusalAt(PathBuf),
 }
 
 /// A question: its subject and, where a directive raises it, that directive.
@@ -136,6 +140,8 @@ impl fmt::Display for Subject {
             Subject::Password(name) => write!(f, "whether the password fits: {name}"),
             Subject::MatchLimit(pattern) => write!(f, "whether `{pattern}` matches: it meets the match limit"),
             Subject::Other(words) => f.write_str(words),
+            Subject::RefusalBy(_) => f.write_str("whether the directive refuses the request"),
+            Subject::RefusalAt(path) => write!(f, "whether {} is refused", path.display()),
         }
     }
 }
@@ -188,6 +194,17 @@ impl<'w> Inquiry<'w> {
         let mut asked = self.asked.borrow_mut();
         if !asked.iter().any(|earlier| earlier.question.subject == question.subject) {
             asked.push(Asked { question, alternatives: Vec::new(), chosen: 0 });
+        }
+    }
+
+    /// Whether a refusal is taken back: `explain` does that to see what would refuse next. The evaluator then goes on as if
+    /// the directive let this request pass or, for a refusal about a path, as if the path were open to the worker.
+    pub fn waives(&self, directive: Option<Origin>, path: Option<&Path>) -> bool {
+        match (path, directive) {
+            _ if self.answers.is_empty() => false,
+            (Some(path), _) => self.answers.contains_key(&Subject::RefusalAt(path.to_path_buf())),
+            (None, Some(origin)) => self.answers.contains_key(&Subject::RefusalBy(origin)),
+            (None, None) => false,
         }
     }
 

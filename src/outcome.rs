@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::cause::Cause;
-use crate::fact::Asked;
+use crate::fact::{Asked, Inquiry, Subject};
 use crate::source::Origin;
 use crate::trace::{Event, Step};
 
@@ -85,6 +85,17 @@ impl Decision {
     pub fn with(mut self, related: Vec<Related>) -> Self {
         self.related.extend(related);
         self
+    }
+
+    /// What stands for this refusal when it is taken back; `None`: it names neither a path nor a directive.
+    pub fn refusal(&self) -> Option<Subject> {
+        let path = self.path.clone().map(Subject::RefusalAt);
+        path.or(self.directive.map(Subject::RefusalBy))
+    }
+
+    /// Whether this refusal is taken back ([`Inquiry::waives`]).
+    pub fn is_waived(&self, inquiry: &Inquiry) -> bool {
+        inquiry.waives(self.directive, self.path.as_deref())
     }
 
     /// The same decision by this directive.

@@ -110,6 +110,15 @@ impl Cx<'_> {
         self.inquiry.choose(Question::at(subject, origin), &[yes, no]) == 0
     }
 
+    /// What a hook answers; a refusal that is taken back ([`Inquiry::waives`]) leaves the word to the next.
+    pub fn unless_waived(&self, handled: Handled, r: &mut RequestRec) -> Handled {
+        let waived = |decision: &mut Decision| decision.is_waived(self.inquiry);
+        match handled {
+            Handled::Status(_) if r.decision.take_if(waived).is_some() => Handled::Declined,
+            handled => handled,
+        }
+    }
+
     /// A fresh identity for merged records.
     pub fn identity(&mut self) -> u64 {
         self.identities += 1;
@@ -139,7 +148,8 @@ pub(crate) type Hook = for<'c> fn(&mut RequestRec<'c>, &mut Cx<'c>) -> Handled;
 /// ap_run_*: hooks of which the first that does not decline decides.
 pub(crate) fn run_first<'c>(hooks: &[Hook], r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     for hook in hooks {
-        match hook(r, cx) {
+        let handled = hook(r, cx);
+        match cx.unless_waived(handled, r) {
             Handled::Declined => {}
             ended => return ended,
         }
@@ -150,7 +160,8 @@ pub(crate) fn run_first<'c>(hooks: &[Hook], r: &mut RequestRec<'c>, cx: &mut Cx<
 /// ap_run_*: hooks that all run, until one is neither Ok nor Declined.
 pub(crate) fn run_all<'c>(hooks: &[Hook], r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     for hook in hooks {
-        proceed!(hook(r, cx));
+        let handled = hook(r, cx);
+        proceed!(cx.unless_waived(handled, r));
     }
     Handled::Ok
 }

@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use super::Bench;
 use super::trial::{Changes, Patched};
 use crate::fix::{Command, Fix, Safety};
-use crate::outcome::{Decision, Outcome, Related, Run};
+use crate::outcome::{Decision, Outcome, Run};
 use crate::request::{Peer, Request};
-use crate::source::{Origin, Span};
+use crate::source::Origin;
 
 /// Most repairs shown for one answer.
 const MOST_FIXES: usize = 3;
 /// Most things that may refuse together before the search is given up.
-const MOST_DECIDERS: usize = 5;
+const MOST_DECIDERS: usize = 9;
 /// Most changes tried for one answer, and how many bytes of configuration they may read again in all.
 const MOST_TRIALS: usize = 60;
 /// See [`MOST_TRIALS`]; a few changes are tried however large the configuration is.
@@ -21,39 +21,25 @@ const MOST_BYTES: usize = 30 << 20;
 /// See [`MOST_BYTES`].
 const FEWEST_TRIALS: usize = 6;
 
-/// What came out of a search.
-#[derive(Debug, Default)]
-pub(super) struct Repairs {
-    /// Repairs that end the refusal, the one to prefer first.
-    pub fixes: Vec<Fix>,
-    /// What refuses as well once the first decider does not: the other members of the smallest set of changes.
-    pub co_deciders: Vec<Related>,
-}
-
-/// Searches for repairs of the status that `run` ended with.
-pub(super) fn search(bench: Bench, request: &Request, run: &Run) -> Repairs {
-    let (Some(decision), Outcome::Response(status)) = (&run.decision, run.outcome) else { return Repairs::default() };
+/// Searches for repairs of the status that `run` ended with; the one to prefer comes first.
+pub(super) fn search(bench: Bench, request: &Request, run: &Run) -> Vec<Fix> {
+    let (Some(decision), Outcome::Response(status)) = (&run.decision, run.outcome) else { return Vec::new() };
     let size: usize = bench.server.sources().files().map(|(_, file)| file.bytes.len()).sum();
     let trials = (MOST_BYTES / size.max(1)).clamp(FEWEST_TRIALS, MOST_TRIALS);
     let mut search = Search { bench, request, status, trials };
     let candidates = bench.server.fixes(request, run, decision, &bench.world);
     let Stage { ending: mut found, partial: mut level } = search.stage(&Before::nothing(decision), candidates);
-    let mut co_deciders = Vec::new();
     // One change is not enough: two changes, then three, so that the smallest set is met first.
     while found.is_empty() && !level.is_empty() {
         let mut next = Vec::new();
         for partial in level {
-            let Some(decision) = partial.run.decision.as_ref().filter(|_| partial.deciders.len() < MOST_DECIDERS)
-            else {
+            let Some(decision) = partial.run.decision.as_ref().filter(|_| partial.titles.len() < MOST_DECIDERS) else {
                 continue;
             };
             let candidates = partial.patched.candidates(request, &partial.run, decision);
             let stage = search.stage(&Before::after(&partial, decision), candidates);
             if !stage.ending.is_empty() {
                 found = stage.ending;
-                let own = decision_place(run);
-                let others = partial.deciders.iter().copied().filter(|origin| Some(origin.span) != own);
-                co_deciders = others.map(|origin| Related { role: "co-decider", origin }).collect();
                 break;
             }
             next.extend(stage.partial);
@@ -66,11 +52,7 @@ pub(super) fn search(bench: Bench, request: &Request, run: &Run) -> Repairs {
         found.retain(|fix| rank(fix.then) == 0);
     }
     found.truncate(MOST_FIXES);
-    Repairs { fixes: found, co_deciders }
-}
-
-fn decision_place(run: &Run) -> Option<Span> {
-    run.decision.as_ref()?.directive.map(|origin| origin.span)
+    found
 }
 
 /// Served, refused in another way, not known.
@@ -104,8 +86,6 @@ struct Partial<'a> {
     changes: Changes,
     patched: Patched<'a>,
     run: Run,
-    /// What refused in turn after the first decider, as places in the configuration as it is.
-    deciders: Vec<Origin>,
 }
 
 /// Where a stage begins.
@@ -113,19 +93,18 @@ struct Before<'b> {
     titles: &'b [String],
     safety: Safety,
     changes: Changes,
-    deciders: &'b [Origin],
     /// What refuses now.
     decision: &'b Decision,
 }
 
 impl<'b> Before<'b> {
     fn nothing(decision: &'b Decision) -> Self {
-        Before { titles: &[], safety: Safety::Safe, changes: Changes::default(), deciders: &[], decision }
+        Before { titles: &[], safety: Safety::Safe, changes: Changes::default(), decision }
     }
 
     fn after(partial: &'b Partial, decision: &'b Decision) -> Self {
-        let Partial { titles, safety, changes, deciders, .. } = partial;
-        Before { titles, safety: *safety, changes: changes.clone(), deciders, decision }
+        let Partial { titles, safety, changes, .. } = partial;
+        Before { titles, safety: *safety, changes: changes.clone(), decision }
     }
 }
 
@@ -146,7 +125,7 @@ impl<'a> Search<'a> {
             let run = patched.run(self.request);
             let titles = before.titles.iter().cloned().chain([candidate.title.clone()]).collect();
             let safety = if before.safety == Safety::Review { Safety::Review } else { candidate.safety };
-            let mut partial = Partial { titles, safety, changes, patched, run, deciders: before.deciders.to_vec() };
+            let partial = Partial { titles, safety, changes, patched, run };
             if partial.run.outcome != Outcome::Response(self.status) {
                 let first = before.titles.is_empty();
                 let edits = if first { Some(candidate.edits) } else { partial.changes.edits(self.bench) };
@@ -158,9 +137,6 @@ impl<'a> Search<'a> {
             if known.chain([before.decision]).any(|other| same_refusal(decision, other)) {
                 continue;
             }
-            let place = decision.directive;
-            let place = place.and_then(|at| partial.changes.original_place(self.bench, partial.patched.server(), at));
-            partial.deciders.extend(place);
             stage.partial.push(partial);
         }
         stage
@@ -204,14 +180,12 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether a candidate gives mode bits to a path for which fewer were enough.
+/// Whether a candidate gives mode bits to a path for which fewer were enough: the last thing that the other fix does.
 fn grants_more(candidate: &Fix, enough: &Fix) -> bool {
-    let modes = |fix: &Fix| match fix.commands.as_slice() {
-        [Command::Chmod { path, mode, .. }] if fix.edits.is_empty() => Some((path.clone(), *mode)),
-        _ => None,
-    };
-    match (modes(candidate), modes(enough)) {
-        (Some((path, mode)), Some((other, needed))) => path == other && mode & needed == needed,
+    match (candidate.commands.as_slice(), enough.commands.as_slice()) {
+        ([Command::Chmod { path, mode, .. }], [.., Command::Chmod { path: other, mode: needed, .. }]) => {
+            candidate.edits.is_empty() && path == other && mode & needed == *needed
+        }
         _ => false,
     }
 }

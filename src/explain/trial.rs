@@ -15,7 +15,7 @@ use crate::outcome::{Decision, Run};
 use crate::problem;
 use crate::request::Request;
 use crate::server::Server;
-use crate::source::{MAX_FILE, Origin, Span};
+use crate::source::MAX_FILE;
 use crate::world::World;
 
 /// Changes put together, relative to the configuration and the file system as they are.
@@ -86,29 +86,6 @@ impl Changes {
         Some(edits)
     }
 
-    /// A place of the changed configuration, in the configuration as it is. `None`: its line was changed.
-    pub(super) fn original_place(&self, bench: Bench, changed: &Server, place: Origin) -> Option<Origin> {
-        let now = changed.sources().file(place.span.file);
-        let sources = bench.server.sources();
-        let (file, then) = sources.files().find(|(_, file)| file.path == now.path)?;
-        let line = now.line_column(place.span.start).line as usize - 1;
-        let (old_lines, new_lines) = (lines(&then.bytes), lines(&now.bytes));
-        let operations = capture_diff_slices(Algorithm::Myers, &old_lines, &new_lines);
-        let index = operations.iter().find_map(|operation| match *operation {
-            DiffOp::Equal { old_index, new_index, len } if (new_index..new_index + len).contains(&line) => {
-                Some(old_index + line - new_index)
-            }
-            _ => None,
-        })?;
-        let start = |bytes: &[u8], line: usize| -> usize {
-            bytes.split_inclusive(|&byte| byte == b'\n').take(line).map(<[u8]>::len).sum()
-        };
-        let column = place.span.start as usize - start(&now.bytes, line);
-        let at = start(&then.bytes, index) + column;
-        let length = (place.span.end - place.span.start) as usize;
-        Some(Origin { span: Span::new(file, at, (at + length).min(then.bytes.len())), via: None })
-    }
-
     /// The commands, in order.
     pub(super) fn commands(&self) -> &[Command] {
         &self.commands
@@ -117,7 +94,7 @@ impl Changes {
 
 impl Patched<'_> {
     /// The server that answers.
-    pub(super) fn server(&self) -> &Server {
+    fn server(&self) -> &Server {
         self.server.as_ref().unwrap_or(self.bench.server)
     }
 

@@ -144,10 +144,16 @@ impl Page<'_> {
 
     /// What belongs to the decision beside its sentences: other places, the path with its modes, the log, the cause before it.
     fn beside(&self, out: &mut dyn Write, decision: &Decision) -> io::Result<()> {
-        for related in decision.related.iter().filter(|related| related.role == "co-decider") {
+        let behind = |origin: Origin| self.answer.next.iter().any(|next| next.decision.directive == Some(origin));
+        let together = decision.related.iter().filter(|related| related.role == "co-decider");
+        for related in together.filter(|related| !behind(related.origin)) {
             let text =
                 format!("{} at {} decides the same way", self.directive(related.origin), self.place(related.origin));
             self.part(out, "also", &text)?;
+        }
+        for next in &self.answer.next {
+            let place = next.decision.directive.map(|origin| format!(" ({})", self.place(origin)));
+            self.part(out, "next", &format!("{}{}", next.why.what, place.unwrap_or_default()))?;
         }
         if let Some(inner) = &decision.inner {
             let place = inner.directive.map(|origin| format!(": {} at {}", self.directive(origin), self.place(origin)));

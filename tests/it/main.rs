@@ -1,5 +1,6 @@
 //! The one test binary: recorded cases, the real servers, the corpus, the documentation.
 
+mod blame;
 mod book;
 mod case;
 mod cases;
@@ -11,8 +12,10 @@ mod fuzz;
 mod generate;
 mod honesty;
 mod inert;
+mod library;
 mod limits;
 mod lint;
+mod proof;
 mod repairs;
 mod rules;
 mod servers;
@@ -41,6 +44,10 @@ fn main() {
     match honesty::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("honesty", move || Err(why.into()))),
+    }
+    match blame::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("blame", move || Err(why.into()))),
     }
     match repairs::trials() {
         Ok(found) => trials.extend(found),

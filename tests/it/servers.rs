@@ -134,6 +134,11 @@ impl Stage {
         case.lay_out(&self.root).map_err(text)
     }
 
+    /// Asks one question with the files as they are.
+    pub fn ask_as_it_lies(&mut self, case: &Case, question: &Question) -> Result<Value, String> {
+        self.session.ask(&question.ask(case, &self.root))
+    }
+
     /// Asks one question with its overlay in place.
     pub fn ask(&mut self, case: &Case, question: &Question) -> Result<Value, String> {
         let text = |error: std::io::Error| error.to_string();

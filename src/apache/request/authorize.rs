@@ -32,7 +32,11 @@ pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
         Handled::Status(_) if satisfy_any => r.decision = None,
         ended => return ended,
     }
-    match authz_core::authorize_user(r, cx, false) {
+    let handled = authz_core::authorize_user(r, cx, false);
+    if matches!(handled, Handled::Status(_)) && cx.unless_waived(handled, r) == Handled::Declined {
+        return Handled::Ok;
+    }
+    match handled {
         Handled::Ok => Handled::Ok,
         Handled::Declined => authenticate(r, cx, satisfy_any),
         ended => ended,

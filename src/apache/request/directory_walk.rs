@@ -287,8 +287,9 @@ fn resolve_symlink<'c>(
         decision.related.extend(r.mapped_by.map(|origin| Related { role: "mapping", origin }));
         r.refuse(decision, 403)
     };
-    let links = running.options.has(options::SYM_LINKS);
-    let owner = running.options.has(options::SYM_OWNER);
+    let waived = cx.inquiry.waives(None, Some(path(link)));
+    let links = running.options.has(options::SYM_LINKS) || waived;
+    let owner = running.options.has(options::SYM_OWNER) && !waived;
     if !links && !owner {
         let by = running.options.origin_of(options::SYM_LINKS);
         return Err(refuse(r, &cause::apache::SYMLINK_NOT_ALLOWED, by, path(link)));

@@ -134,7 +134,10 @@ impl<'e, 'c> Engine<'e, 'c> {
                     403 => &cause::apache::REWRITE_FORBIDDEN,
                     _ => &cause::apache::REWRITE_STATUS,
                 };
-                return self.status(rule.status, cause, rule);
+                if !self.cx.inquiry.waives(Some(self.origin), None) {
+                    return self.status(rule.status, cause, rule);
+                }
+                continue;
             }
             if matches!(matched, Matched::Yes) {
                 result = Applied::Changed { no_escape: rule.flags.no_escape };

@@ -41,6 +41,11 @@ pub(super) fn access<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     for handler in [access_handler, auth_basic_handler, auth_request_handler] {
         match (handler(r, cx)?, satisfy) {
             (Handled::Declined, _) | (Handled::Ok, Satisfy::All) => {}
+            (Handled::Status(_, decision), Satisfy::All) if decision.is_waived(cx.inquiry) => {}
+            (Handled::Status(_, decision), Satisfy::Any) if decision.is_waived(cx.inquiry) => {
+                r.refusals.clear();
+                return ControlFlow::Continue(());
+            }
             (Handled::Ok, Satisfy::Any) => {
                 r.refusals.clear();
                 return ControlFlow::Continue(());

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::mapping::map_uri_to_path;
 use super::super::model::DisableSymlinks;
-use super::super::request::{Cx, Flow, HttpRequest, Method, error};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::{autoindex, dav, handlers, index, statics};
 use crate::cause::nginx as causes;
 use crate::fs::{Denied, Errno, Follow, Stat, SymlinkPolicy};
@@ -46,6 +46,10 @@ fn nobody<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Infallible> {
     decision.directive = listing.origin.or(nearest).or(Some(r.block_origin()));
     if let Some(origin) = index.filter(|origin| decision.directive != Some(*origin)) {
         decision.related.push(Related { role: "index", origin });
+    }
+    if decision.is_waived(cx.inquiry) {
+        let sent = Sent { status: 200, location: None, decision: None, entity: Entity::default() };
+        return ControlFlow::Break(Leave::Sent(sent));
     }
     decision.log = Some(format!("directory index of \"{}\" is forbidden", path.display()));
     r.file = Some(path);

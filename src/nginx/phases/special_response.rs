@@ -51,7 +51,7 @@ fn error_page<'a>(
     cx: &mut Cx<'a>,
 ) -> Flow<Infallible> {
     let page = &setting.value;
-    if let Some(overwrite) = page.overwrite {
+    if let Some(overwrite) = page.overwrite.filter(|_| !cx.inquiry.waives(setting.origin, None)) {
         r.err_status = overwrite;
     }
     let uri = page.page.evaluate(r, cx)?;

@@ -31,7 +31,11 @@ pub(super) fn precontent<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
             }
             TryFile::Code(status) => {
                 let cause = if *status == 403 { causes::TRY_FILES_403 } else { causes::TRY_FILES_CODE };
-                return error(*status, Decision::new(cause).by(setting.origin).with(r.related()));
+                let decision = Decision::new(cause).by(setting.origin).with(r.related());
+                if decision.is_waived(cx.inquiry) {
+                    return ControlFlow::Continue(());
+                }
+                return error(*status, decision);
             }
             TryFile::Uri(uri) => {
                 // The path is put together all the same, and an alias that cannot be applied ends the request.

@@ -63,6 +63,9 @@ impl Return {
             _ => causes::RETURN,
         };
         let mut decision = Decision::new(cause).by(Some(origin)).with(r.related());
+        if decision.is_waived(cx.inquiry) {
+            return ControlFlow::Continue(());
+        }
         if let Some((origin, condition)) = branch {
             decision.related.extend(fed_by(origin, condition, r, cx));
         }
