@@ -119,7 +119,14 @@ fn problems(target: &Target, server: &Server) -> Vec<Finding> {
     let sources = server.sources();
     let mut findings = Vec::new();
     for problem in server.problems() {
-        let Some(rule) = rule_of(problem, sources) else { continue };
+        let Some(mut rule) = rule_of(problem, sources) else { continue };
+        let mut help = problem.help.clone();
+        let name = problem.origin.map(|origin| first_word(sources.text(origin.span)));
+        let gone = name.filter(|_| problem.kind == ProblemKind::UnknownDirective);
+        if let Some(instead) = gone.and_then(|name| rules::removed_directive::replacement(target.kind, name)) {
+            rule = &rules::removed_directive::RULE;
+            help = Some(instead);
+        }
         // In a fragment, another file may define the name.
         if target.fragment() && problem.kind == ProblemKind::Reference {
             continue;
@@ -139,20 +146,31 @@ fn problems(target: &Target, server: &Server) -> Vec<Finding> {
         if problem.severity == Severity::Warning {
             finding.level = Level::Warning;
         }
-        finding.help = problem.help.clone();
+        finding.help = help;
         findings.extend(found.into_vec());
     }
     findings
 }
 
+/// The name of a directive.
+fn first_word(text: &[u8]) -> &[u8] {
+    text.split(|byte| byte.is_ascii_whitespace() || *byte == b';').next().unwrap_or_default()
+}
+
 /// The rule whose finding a problem is. Two warnings of nginx have rules of their own that know more.
 fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
-    let covered = ["conflicting server name ", "low address bits of "];
+    let covered = ["conflicting server name ", "low address bits of ", "server name \""];
     if problem.severity == Severity::Warning && covered.iter().any(|start| problem.message.starts_with(start)) {
         return None;
     }
     if problem.message.starts_with("duplicate location ") {
         return rules::find("duplicate-location");
+    }
+    if problem.kind == ProblemKind::Value && problem.message.ends_with("\" directive is duplicate") {
+        return rules::find("duplicate-directive");
+    }
+    if problem.message.starts_with("pcre2_compile() failed") || problem.message.starts_with("pcre_compile() failed") {
+        return rules::find("regex-invalid");
     }
     let address = |origin: Origin| rules::invalid_network::takes_addresses(sources.text(origin.span));
     if problem.kind == ProblemKind::Value && problem.origin.is_some_and(address) {

@@ -57,6 +57,8 @@ mod alias_in_regex_without_capture;
 mod alias_trailing_slash;
 mod alias_traversal;
 mod allow_without_deny;
+mod auth_incomplete;
+mod basic_auth_over_http;
 pub(crate) mod blocks;
 mod child_require_replaces_parent;
 mod client_address_spoofable;
@@ -67,18 +69,23 @@ mod default_server_implicit;
 mod directive_wrong_context;
 mod directory_rules_do_not_guard_proxy;
 mod directory_without_index;
+mod duplicate_access_rule;
+mod duplicate_directive;
 mod duplicate_location;
 mod error_log_off;
 mod exact_location_protects_one_uri;
 mod geo_or_map_opens_by_default;
 mod guarded_rule_dropped;
 mod guards;
+mod header_decides_access;
 mod header_multiline;
+mod header_not_on_errors;
 mod header_redefinition;
 mod htaccess_directive_not_permitted;
 mod htaccess_ignored;
 mod if_in_location;
 mod include_missing;
+mod include_picks_up_backups;
 mod internal_missing;
 mod internal_redirect_denied;
 mod invalid_argument;
@@ -88,12 +95,14 @@ mod ipv6_clients_not_covered;
 mod later_section_reopens;
 mod limit_container_empty;
 mod listing_enabled;
+mod local_only_behind_proxy;
 mod location_cannot_match;
 mod lost_headers;
 mod merge_slashes_off_bypass;
 mod methods_left_open;
 mod mixed_access_styles;
 mod network_has_host_bits;
+mod origin_regex_too_wide;
 mod password_file_reachable;
 mod path_not_granted;
 mod path_not_readable;
@@ -103,29 +112,38 @@ mod proxy_header_redefinition;
 mod proxy_host_header;
 mod referer_check_lets_empty_pass;
 mod regex_characters_in_prefix;
+mod regex_invalid;
 mod remote_addr_compared_as_text;
+pub(crate) mod removed_directive;
 mod require_lines_are_alternatives;
 mod resolver_external;
 mod response_splitting;
 mod return_bypasses_acl;
+mod rewrite_unreachable;
 mod root_in_location;
 mod sample;
 mod satisfy_any_opens;
+mod satisfy_without_alternatives;
 mod section_never_applies;
 pub(crate) mod sections;
 mod secure_link_unchecked;
 mod sensitive_file_served;
 mod server_name_conflict;
+mod server_name_suspicious;
 mod spots;
 mod status_page_open;
 mod suppression_unused;
 mod symlink_refused;
 mod syntax_error;
+mod tls_port_without_tls;
+mod tls_protocol_weak;
 mod try_files_with_handler;
 mod undefined_reference;
 mod unknown_directive;
 mod unreachable_location;
 mod upgrade_smuggling;
+mod version_disclosed;
+mod worker_runs_as_root;
 
 /// Every rule, in the order of the catalogue.
 pub const ALL: &[&Rule] = &[
@@ -172,14 +190,22 @@ pub const ALL: &[&Rule] = &[
     &unreachable_location::RULE,
     &exact_location_protects_one_uri::RULE,
     &merge_slashes_off_bypass::RULE,
+    &auth_incomplete::RULE,
+    &satisfy_without_alternatives::RULE,
+    &duplicate_access_rule::RULE,
     &remote_addr_compared_as_text::RULE,
     &condition_never_true::RULE,
     &geo_or_map_opens_by_default::RULE,
+    &header_decides_access::RULE,
     &referer_check_lets_empty_pass::RULE,
+    &origin_regex_too_wide::RULE,
+    &local_only_behind_proxy::RULE,
     &internal_missing::RULE,
     &secure_link_unchecked::RULE,
     &limit_container_empty::RULE,
     &php_runs_any_file::RULE,
+    &rewrite_unreachable::RULE,
+    &regex_invalid::RULE,
     &location_cannot_match::RULE,
     &regex_characters_in_prefix::RULE,
     &duplicate_location::RULE,
@@ -194,11 +220,21 @@ pub const ALL: &[&Rule] = &[
     &resolver_external::RULE,
     &response_splitting::RULE,
     &header_redefinition::RULE,
+    &header_not_on_errors::RULE,
     &header_multiline::RULE,
     &content_type_by_add_header::RULE,
+    &version_disclosed::RULE,
+    &tls_protocol_weak::RULE,
+    &tls_port_without_tls::RULE,
+    &basic_auth_over_http::RULE,
     &include_missing::RULE,
+    &include_picks_up_backups::RULE,
+    &duplicate_directive::RULE,
+    &removed_directive::RULE,
     &undefined_reference::RULE,
+    &server_name_suspicious::RULE,
     &error_log_off::RULE,
+    &worker_runs_as_root::RULE,
     &config_not_understood::RULE,
     &suppression_unused::RULE,
 ];

@@ -184,6 +184,11 @@ impl SourceMap {
         (0..self.files.len()).map(|index| (FileId(index), &**self.files.get(index)))
     }
 
+    /// Every inclusion, in the order they were made.
+    pub fn inclusions(&self) -> impl Iterator<Item = Inclusion> {
+        (0..self.inclusions.len()).map(|index| *self.inclusions.get(index))
+    }
+
     /// The bytes of a span.
     pub fn text(&self, span: Span) -> &[u8] {
         let bytes = &self.file(span.file).bytes;

@@ -56,6 +56,10 @@ fn check_list(subject: &Subject, found: &mut Findings, rules: &[(Origin, bool, V
         if nets.is_empty() || !mine.is_within(&above) {
             continue;
         }
+        // The same network with the same verdict is `duplicate-access-rule`'s.
+        if ordered[..index].iter().any(|earlier| super::duplicate_access_rule::repeats(ordered[index], earlier)) {
+            continue;
+        }
         let touches = |other: &[ipnet::IpNet]| {
             let mut rest = mine.clone();
             let mut theirs = IpSet::new();

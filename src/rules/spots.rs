@@ -215,9 +215,8 @@ pub(super) fn listener(server: &Server, from: IpAddr) -> Option<&Listen> {
     })
 }
 
-/// The URL of a path on a server, for a client of this family; `None` where no such client reaches it.
-pub(super) fn url(server: &Server, from: IpAddr, path: &str) -> Option<String> {
-    let listen = listener(server, from)?;
+/// The URL of a path on a listener of a server; `None` where that is no TCP socket.
+fn url(server: &Server, listen: &Listen, from: IpAddr, path: &str) -> Option<String> {
     let Socket::Ip(socket) = &listen.socket else { return None };
     let scheme = if listen.ssl { "https" } else { "http" };
     let literal = server.names.iter().find_map(|name| match &name.value {
@@ -259,16 +258,29 @@ pub(super) fn ask_for(
     headers: &[(&str, &str)],
     expected: &str,
 ) -> Option<Asked> {
-    let url = url(server, from, path)?;
+    ask_on(subject, server, listener(server, from)?, (method, path), from, headers, expected)
+}
+
+/// Asks a server for a path over one of its listeners.
+pub(super) fn ask_on(
+    subject: &Subject,
+    server: &Server,
+    listen: &Listen,
+    (method, path): (&str, &str),
+    from: IpAddr,
+    headers: &[(&str, &str)],
+    expected: &str,
+) -> Option<Asked> {
+    let url = url(server, listen, from, path)?;
     let question = ask::Question {
         method: Some(method.into()),
         url: Some(url.as_str().into()),
         from: Some(from.to_string().into()),
-        to: listener(server, from).and_then(|listen| match &listen.socket {
+        to: match &listen.socket {
             Socket::Ip(socket) if !socket.ip().is_unspecified() => Some(socket.ip().to_string().into()),
             Socket::Ip(_) => Some(if from.is_ipv4() { "127.0.0.1".into() } else { "::1".into() }),
             Socket::Unix(_) | Socket::Name(..) => None,
-        }),
+        },
         headers: Some(headers.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect()),
         ..ask::Question::default()
     };
