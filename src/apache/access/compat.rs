@@ -170,12 +170,15 @@ pub(crate) fn check_dir_access(r: &mut RequestRec, cx: &mut Cx) -> Handled {
     let (allowed, denied) = match order.value {
         // Only what can decide is looked at, so that a host name nobody can resolve is asked only where it matters.
         Order::AllowThenDeny | Order::MutualFailure => {
-            let allowed = find(&record.allows, r, cx);
-            (allowed, if allowed.is_some() { find(&record.denies, r, cx) } else { None })
+            let allowed = find(record.allows.iter(), r, cx);
+            // Where nothing allows the client a `Deny` that covers it decides nothing more, but is to blame all the same:
+            // turned into an `Allow` it is the one change that lets the client in (case `deny-all-under-allow-deny`).
+            let asked = |entry: &Entry| allowed.is_some() || !matches!(entry.from, From::Host(_));
+            (allowed, find(record.denies.iter().filter(|entry| asked(entry)), r, cx))
         }
         Order::DenyThenAllow => {
-            let denied = find(&record.denies, r, cx);
-            (if denied.is_some() { find(&record.allows, r, cx) } else { None }, denied)
+            let denied = find(record.denies.iter(), r, cx);
+            (if denied.is_some() { find(record.allows.iter(), r, cx) } else { None }, denied)
         }
     };
     let refused = match order.value {
@@ -215,15 +218,15 @@ fn lines(entries: &[Entry], role: &'static str) -> Vec<Related> {
 }
 
 /// The first entry that matches (find_allowdeny).
-fn find(entries: &[Entry], r: &RequestRec, cx: &mut Cx) -> Option<Origin> {
-    let found =
-        entries.iter().filter(|entry| entry.limited.contains(r.method_number)).find(|entry| match &entry.from {
-            From::All => true,
-            From::Env(name) => r.subprocess_env.contains(name),
-            From::NotEnv(name) => !r.subprocess_env.contains(name),
-            From::Ip(network) => client_in(network, r.client),
-            From::Host(name) => host_name(r, cx, Some(entry.origin), name),
-        });
+fn find<'a>(entries: impl Iterator<Item = &'a Entry>, r: &RequestRec, cx: &mut Cx) -> Option<Origin> {
+    let mut entries = entries.filter(|entry| entry.limited.contains(r.method_number));
+    let found = entries.find(|entry| match &entry.from {
+        From::All => true,
+        From::Env(name) => r.subprocess_env.contains(name),
+        From::NotEnv(name) => !r.subprocess_env.contains(name),
+        From::Ip(network) => client_in(network, r.client),
+        From::Host(name) => host_name(r, cx, Some(entry.origin), name),
+    });
     found.map(|entry| entry.origin)
 }
 

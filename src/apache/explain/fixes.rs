@@ -137,8 +137,17 @@ impl Work<'_> {
     fn allow_from(&self, decision: &Decision) -> Vec<Fix> {
         let Some(span) = decision.directive.map(|origin| origin.span) else { return Vec::new() };
         let line = format!("Allow from {}", self.run.seen.client);
-        let title = format!("put `{line}` after {}", self.shown(span));
-        safe(Edit::insert_after(self.sources, span, &line), title).into_iter().collect()
+        let mut fixes = Vec::new();
+        fixes.extend(safe(
+            Edit::insert_after(self.sources, span, &line),
+            format!("put `{line}` after {}", self.shown(span)),
+        ));
+        // Under `Order allow,deny` an `Allow` beside the `Deny` that covers the client is not enough.
+        if self.is_named(span, "deny") {
+            let title = format!("write `{line}` instead of {}", self.shown(span));
+            fixes.extend(safe(Edit::replace(self.sources, span, &line), title));
+        }
+        fixes
     }
 
     /// The method, added to the `<LimitExcept>` around the requirement.
