@@ -222,7 +222,7 @@ fn headers(question: &Question, url: &Url, peer: Peer) -> Result<Vec<Line>, AskE
         if value.bytes().any(|byte| matches!(byte, b'\r' | b'\n')) {
             return Err(AskError::new("headers", format!("the value of `{name}` holds a line end")));
         }
-        lines.push((name.as_bytes().to_vec(), value.trim_matches([' ', '\t']).as_bytes().to_vec()));
+        lines.push((name.as_bytes().to_vec(), value.trim_matches(' ').as_bytes().to_vec()));
     }
     let credentials = match question.user.as_deref() {
         Some(user) if user.contains(':') => Some(user.as_bytes().to_vec()),

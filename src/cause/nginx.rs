@@ -106,7 +106,7 @@ causes! {
     OPEN_ERROR: "open-error", "content", Some("open() \"\" failed"), "the file cannot be opened";
     DIRECTORY_REDIRECT: "directory-redirect", "content", None, "the URI names a directory and lacks the final slash";
     METHOD_NOT_ALLOWED: "method-not-allowed", "content", None, "files answer GET and HEAD only";
-    HANDLER_METHOD: "handler-method", "content", None, "the handler of the location answers GET and HEAD only";
+    HANDLER_METHOD: "handler-method", "content", None, "the handler of the location does not answer this method";
     MEDIA_PERMISSION: "media-permission", "content", Some("open() \"\" failed (13:"), "the worker may not open the media file";
     DAV_PERMISSION: "dav-permission", "content", Some("failed (13:"), "the worker may not change the file system here";
     DAV_SAME_RESOURCE: "dav-same-resource", "content", Some("point to the same location"), "source and destination are the same";

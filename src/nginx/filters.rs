@@ -15,7 +15,9 @@ use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
+pub use gzip::GzipClients;
 
+mod gzip;
 mod http_time;
 mod not_modified;
 mod range;
@@ -31,8 +33,8 @@ pub struct Filters {
     pub max_ranges: Setting<Option<u64>>,
     /// The filters in force that may rewrite the body, and so take its ranges away.
     pub rewriters: Vec<Setting<&'static str>>,
-    /// What decides besides `Accept-Encoding` whether a client gets gzip: `gzip_disable` and its kin.
-    pub gzip_condition: Option<Setting<&'static str>>,
+    /// `gzip_disable` and its kin: which clients get gzip.
+    pub gzip_clients: GzipClients,
     /// The caches of the pass modules, by [`PassKind`].
     pub caches: [Setting<bool>; PassKind::COUNT],
     /// `add_header Last-Modified`, which the range filter takes for the real one.
@@ -63,7 +65,7 @@ impl Default for Filters {
             etag: Setting::default_value(true),
             max_ranges: Setting::default_value(None),
             rewriters: Vec::new(),
-            gzip_condition: None,
+            gzip_clients: GzipClients::default(),
             caches: std::array::from_fn(|_| Setting::default_value(false)),
             last_modified: None,
             entity_tag: None,
@@ -120,9 +122,9 @@ impl Filters {
             }
             b"ssi" => self.rewriter("ssi", on, origin),
             b"gzip" => self.rewriter("gzip", on, origin),
-            b"gzip_disable" => self.gzip_condition = Some(Setting::new("gzip_disable", origin)),
-            b"gzip_http_version" => self.gzip_condition = Some(Setting::new("gzip_http_version", origin)),
-            b"gzip_proxied" => self.gzip_condition = Some(Setting::new("gzip_proxied", origin)),
+            b"gzip_disable" | b"gzip_http_version" | b"gzip_proxied" => {
+                self.gzip_clients.set(name, args, origin, first_here);
+            }
             b"brotli" => self.rewriter("brotli", on, origin),
             b"zstd" => self.rewriter("zstd", on, origin),
             b"source_charset" => self.rewriter("source_charset", first != b"off", origin),

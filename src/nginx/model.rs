@@ -14,6 +14,7 @@ use super::listen::{Addresses, Listen, ServerName};
 use super::location::Locations;
 use super::realip::RealIp;
 use super::script::Program;
+use super::tables::browser::Browsers;
 use super::tables::referer::ValidReferers;
 use super::tables::secure_link::SecureLink;
 use super::variables::{self, Regex, VariableId};
@@ -149,6 +150,8 @@ pub struct LocConf {
     pub filters: Arc<Filters>,
     /// `valid_referers`.
     pub referer: Arc<ValidReferers>,
+    /// `modern_browser` and its companions.
+    pub browsers: Arc<Browsers>,
     /// `secure_link` and its companions.
     pub secure_link: Arc<SecureLink>,
     /// `*_pass`, `stub_status`, …: what takes the request whole.
@@ -226,6 +229,8 @@ pub struct CoreConf {
     pub disable_symlinks_from: Setting<Option<ComplexValue>>,
     /// Whether a `resolver` is there for names that are variables.
     pub resolver: Setting<bool>,
+    /// `open_file_cache`: whether one is kept. What it remembers of earlier requests is not looked at.
+    pub open_file_cache: Setting<bool>,
     /// `msie_refresh`: redirects of old browsers become a page that answers 200.
     pub msie_refresh: Setting<bool>,
 }
@@ -350,6 +355,10 @@ pub struct ContentConf {
     pub min_delete_depth: Setting<u64>,
     /// `create_full_put_path`.
     pub create_full_put_path: Setting<bool>,
+    /// `mirror`: whether the request is copied anywhere.
+    pub mirror: Setting<bool>,
+    /// `mirror_request_body`: the body is read for the copies.
+    pub mirror_request_body: Setting<bool>,
     /// `*_intercept_errors` of the pass modules, by [`PassKind`].
     pub intercept_errors: [Setting<bool>; PassKind::COUNT],
 }

@@ -15,6 +15,7 @@ pub(crate) mod access;
 pub(crate) mod auth_basic;
 mod auth_request;
 mod autoindex;
+mod body;
 pub(crate) mod content;
 mod dav;
 mod find_config;

@@ -46,6 +46,7 @@ pub(super) fn begin<'a>(http: &'a Http, request: &'a Request, accepted: &Accepte
         headers: Vec::new(),
         content_length: None,
         chunked: false,
+        body_read: false,
         internal: false,
         uri_changed: false,
         uri_changes: MAX_URI_CHANGES,

@@ -292,6 +292,8 @@ pub struct HttpRequest<'a> {
     pub content_length: Option<u64>,
     /// `Transfer-Encoding: chunked`.
     pub chunked: bool,
+    /// A handler has read the body, or has tried to.
+    pub body_read: bool,
     /// An internal request: `internal` locations are open to it.
     pub internal: bool,
     /// A rewrite changed the URI and the location must be chosen again.
@@ -409,6 +411,7 @@ impl<'a> HttpRequest<'a> {
             headers: self.headers.clone(),
             content_length: self.content_length,
             chunked: self.chunked,
+            body_read: true,
             internal: true,
             uri_changed: false,
             uri_changes: MAX_URI_CHANGES,

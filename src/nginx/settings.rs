@@ -18,6 +18,7 @@ use super::model::{
 };
 use super::realip::RealIp;
 use super::request::Method;
+use super::tables::browser::Browsers;
 use super::tables::referer::ValidReferers;
 use super::tables::secure_link::SecureLink;
 use super::variables::Table;
@@ -156,6 +157,9 @@ impl Settings<'_> {
                 assign!(Arc::make_mut(&mut conf.core).client_max_body_size, size(text), origin);
             }
             (b"disable_symlinks", _) => self.disable_symlinks(args, origin, conf),
+            (b"open_file_cache", [first, ..]) => {
+                Arc::make_mut(&mut conf.core).open_file_cache = Setting::new(*first != b"off", origin);
+            }
             (b"msie_refresh", _) => assign!(Arc::make_mut(&mut conf.core).msie_refresh, flag(args), origin),
             // Runs when the answer has been given.
             (b"post_action", _) => {}
@@ -283,6 +287,10 @@ impl Settings<'_> {
             (b"create_full_put_path", _) => {
                 assign!(Arc::make_mut(&mut conf.content).create_full_put_path, flag(args), origin);
             }
+            (b"mirror", [uri]) => Arc::make_mut(&mut conf.content).mirror = Setting::new(*uri != b"off", origin),
+            (b"mirror_request_body", _) => {
+                assign!(Arc::make_mut(&mut conf.content).mirror_request_body, flag(args), origin);
+            }
             (b"try_files", [paths @ .., last]) => {
                 let mut files: Vec<TryFile> = paths.iter().map(|path| self.try_file(path)).collect();
                 files.push(match last.strip_prefix(b"=") {
@@ -360,6 +368,9 @@ impl Settings<'_> {
                     }
                 }
             }
+        } else if let Some(list) = is_in(Browsers::DIRECTIVES) {
+            let first = here.first(list);
+            Arc::make_mut(&mut conf.browsers).set(name, args, origin, first, self.table);
         } else if let Some(list) = is_in(SecureLink::DIRECTIVES) {
             let first = here.first(list);
             Arc::make_mut(&mut conf.secure_link).set(name, args, origin, first, self.table);

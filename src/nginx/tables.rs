@@ -4,6 +4,7 @@ use super::include::{Loaded, Placed};
 use super::variables::{Definition, Table};
 use crate::source::Origin;
 
+pub mod browser;
 pub mod geo;
 pub mod geoip2;
 pub mod hostnames;

@@ -204,8 +204,11 @@ fn read_path(target: &[u8], start: usize, line: &mut RequestLine) -> Result<usiz
 /// What stands between the URI and the end of the line. A space inside the target makes the rest of it a protocol.
 fn read_protocol(rest: &[u8], version: HttpVersion) -> Result<HttpVersion, LineError> {
     match rest.iter().position(|&byte| byte != b' ') {
-        None if version.major > 1 || version.major == 1 && version.minor > 999 => Err(LineError::Version),
-        None => Ok(version),
+        None => match (version.major, version.minor) {
+            (2.., _) => Err(LineError::Version),
+            (1, 0..=999) | (0, 9) => Ok(version),
+            _ => Err(LineError::Request),
+        },
         // A line feed ends the line: what follows would be another request.
         Some(at) if rest[at] == b'\n' || rest[at..].starts_with(b"\r\n") => Ok(HttpVersion::HTTP_09),
         Some(at) => {

@@ -13,7 +13,6 @@ use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 use crate::source::Origin;
 
-mod browser;
 pub mod builtin;
 mod connection;
 mod headers;

@@ -61,7 +61,7 @@ pub(super) fn tell(teller: &Teller) -> Option<Sentences> {
             "files answer GET and HEAD only".to_owned(),
             ["the file is opened first: POST to a missing file is 404, to a directory a redirect".to_owned()],
         ),
-        "handler-method" => sentences(format!("{decider} answers GET and HEAD only"), []),
+        "handler-method" => sentences(format!("{decider} does not answer this method"), []),
         "dav-permission" => sentences(
             format!("{worker} may not change {path}"),
             ["creating and deleting need w and x on the directory".to_owned()],

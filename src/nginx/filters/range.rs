@@ -5,7 +5,6 @@ use super::super::version::Version;
 use super::{content_length, etag, http_time, last_modified, refuse};
 use crate::fact::{Question, Subject};
 use crate::request::HttpVersion;
-use crate::source::Setting;
 
 /// The first version that looks at what a multipart answer would weigh.
 const WEIGHED: Version = Version::new(1, 31, 0);
@@ -49,7 +48,7 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
     }
     let Some(length) = content_length(&sent.entity, cx)? else { return Flow::Continue(sent) };
     let ranges = parse(ranges, length, max_ranges, cx.version);
-    if ranges != Ranges::Whole && is_rewritten(r, cx) {
+    if ranges != Ranges::Whole && is_rewritten(r, cx)? {
         return Flow::Continue(sent);
     }
     match ranges {
@@ -79,22 +78,25 @@ fn sent_last_modified<'a>(r: &mut HttpRequest<'a>, entity: &Entity, cx: &mut Cx<
 }
 
 /// Whether another filter rewrites the body, which depends on the type of the response and is asked.
-fn is_rewritten(r: &HttpRequest, cx: &mut Cx) -> bool {
+fn is_rewritten<'a>(r: &HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<bool> {
     let accepts = |coding: &[u8]| {
         r.header(b"Accept-Encoding").is_some_and(|value| value.windows(coding.len()).any(|word| word == coding))
     };
-    let at_work = |filter: &&Setting<&'static str>| match filter.value {
-        "gzip" => accepts(b"gzip"),
-        "brotli" => accepts(b"br"),
-        "zstd" => accepts(b"zstd"),
-        _ => true,
-    };
-    r.conf.filters.rewriters.iter().filter(at_work).any(|filter| {
+    for filter in &r.conf.filters.rewriters {
         let name = filter.value;
+        let at_work = match name {
+            "gzip" => r.conf.filters.gzip_clients.accept(r, cx)?,
+            "brotli" => accepts(b"br"),
+            "zstd" => accepts(b"zstd"),
+            _ => true,
+        };
         let question = Question::at(Subject::Opaque(name.to_owned()), filter.origin);
         let alternatives = [format!("`{name}` leaves the response alone"), format!("`{name}` rewrites the response")];
-        cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1
-    })
+        if at_work && cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1 {
+            return Flow::Continue(true);
+        }
+    }
+    Flow::Continue(false)
 }
 
 /// `ngx_http_range_parse`, of what follows `bytes=`.

@@ -70,7 +70,7 @@ pub(super) fn post_access<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
     let (code, mut decision) = refusals.swap_remove(winner);
     cx.push("post access", satisfy.origin, || Event::SatisfyAny { status: Some(code) });
     if code == 403 {
-        if std::ptr::eq(decision.cause, causes::ACCESS_DENY) {
+        if decision.cause.code == causes::ACCESS_DENY.code {
             decision.cause = causes::ACCESS_DENY_SATISFY_ANY;
         }
         decision.log = causes::ACCESS_DENY_SATISFY_ANY.log.map(str::to_owned);

@@ -85,9 +85,11 @@ fn symlink_policy<'a>(path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> 
     ControlFlow::Continue(Some((policy, exempt)))
 }
 
-/// `ngx_open_cached_file` with `test_only`: stat(2), or opening for reading where links are restricted.
+/// `ngx_open_cached_file` with `test_only`: stat(2), or opening for reading where links are restricted or open files are
+/// kept.
 pub(in crate::nginx) fn lookup<'a>(path: &Path, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<Found> {
     let result = match symlink_policy(path, r, cx)? {
+        None if r.conf.core.open_file_cache.value => cx.disk.open_read(path),
         None => cx.disk.stat(path, Follow::Yes),
         Some((policy, from)) => cx.disk.open_no_symlinks(path, policy, from),
     };

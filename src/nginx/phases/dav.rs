@@ -7,6 +7,7 @@ use super::super::mapping::path_from;
 use super::super::model::Alias;
 use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::super::version::Version;
+use super::body;
 use super::content::{mapped, path_decision};
 use crate::cause::Cause;
 use crate::cause::nginx as causes;
@@ -97,6 +98,13 @@ fn put<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     if r.header(b"Content-Range").is_some() {
         return refuse(501, causes::DAV_BAD_REQUEST, r);
     }
+    body::read(r, cx)?;
+    // The body is moved into its place; a request without one leaves nothing to move.
+    if r.content_length.is_none() && !r.chunked {
+        let mut decision = Decision::new(causes::DAV_ERROR).by(r.conf.content.dav_methods.origin).with(r.related());
+        decision.log = Some("PUT request body must be in a file".to_owned());
+        return error(500, decision);
+    }
     let path = mapped(r, cx)?;
     let existing = cx.disk.stat(&path, Follow::Yes).ok();
     if existing.as_ref().is_some_and(|stat| stat.kind == FileKind::Directory) {
@@ -141,7 +149,14 @@ fn delete<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         if depth(r, Depth::Infinity) != Some(Depth::Infinity) {
             return refuse(400, causes::DAV_BAD_REQUEST, r);
         }
-        delete_directory(&without_slash(&path), r, cx)?;
+        let named = without_slash(&path);
+        // rmdir(2) is given no slash, so it does not follow the link that lstat(2) followed.
+        let is_link = cx.disk.stat(&named, Follow::No).is_ok_and(|stat| stat.kind == FileKind::Symlink);
+        if is_link && cx.disk.open_dir(&named).is_ok() {
+            let denied = Denied { errno: Errno::Enotdir, path: named };
+            return file_error(&denied, 404, "rmdir", &path, r);
+        }
+        delete_directory(&named, r, cx)?;
         return done(204);
     }
     if !matches!(depth(r, Depth::Zero), Some(Depth::Zero | Depth::Infinity)) {
@@ -313,6 +328,10 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         if !r.uri.ends_with(b"/") {
             return refuse(400, causes::DAV_BAD_REQUEST, r);
         }
+        if is_same_or_inside(&without_slash(&source), &target, true) {
+            let text = format!("what becomes of {} when it is put into itself", source.display());
+            return cx.unknown(crate::fact::Question::new(crate::fact::Subject::Other(text)));
+        }
         match cx.disk.stat(&target, Follow::No) {
             Ok(old) if overwrite && old.kind == FileKind::Directory => delete_directory(&target, r, cx)?,
             Ok(_) if overwrite => {
@@ -326,6 +345,12 @@ fn copy_or_move<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
             Ok(()) => done(201),
             Err(denied) => file_error(&denied, 404, "mkdir", &target, r),
         };
+    }
+    // A file that is copied onto itself is emptied before it is read.
+    if r.method == Method::COPY && source == target && stat.size != Some(0) {
+        let mut decision = path_decision(causes::DAV_ERROR, None, r);
+        decision.log = Some("read() has read only 0 of".to_owned());
+        return error(500, decision);
     }
     // Copying and moving a file fail with 500, whatever the reason.
     let source_opens = r.method == Method::MOVE || cx.disk.open_read(&source).is_ok();

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::super::model::{Handler, PassKind};
-use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::body;
 use super::content::{
     Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
 };
@@ -24,12 +25,20 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
     cx.push(PHASE, origin, || Event::Handler);
     match &handler.value {
         Handler::Pass(kind, url) => {
-            if *kind == PassKind::Memcached && !reads(r) {
+            let takes_method = match kind {
+                PassKind::Memcached => reads(r),
+                PassKind::Tunnel => r.method == Method::CONNECT,
+                _ => true,
+            };
+            if !takes_method {
                 return method(origin, r);
             }
-            if url.as_literal().is_none() {
-                let url = url.evaluate(r, cx)?;
-                back_end(*kind, &url, origin, r, cx)?;
+            match url.as_literal() {
+                Some(_) => read_body(*kind, r, cx)?,
+                None => {
+                    let url = url.evaluate(r, cx)?;
+                    back_end(*kind, &url, origin, r, cx)?;
+                }
             }
             intercepted(*kind, origin, r, cx)?;
             filters::cached(*kind, r, cx)?;
@@ -60,17 +69,23 @@ fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {
     error(405, Decision::new(causes::HANDLER_METHOD).by(origin).with(r.related()))
 }
 
+/// All but memcached hand the body on.
+fn read_body<'a>(kind: PassKind, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
+    if kind == PassKind::Memcached { ControlFlow::Continue(()) } else { body::read(r, cx) }
+}
+
 /// A back end whose address is computed: what can be told without asking it.
-fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
-    let invalid = || Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
-    let Ok(target) = Target::parse(kind, url) else { return error(500, invalid()) };
+fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
+    let invalid = |r: &HttpRequest| Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
+    let Ok(target) = Target::parse(kind, url) else { return error(500, invalid(r)) };
+    read_body(kind, r, cx)?;
     let Target::Host { host, port, default_port, .. } = target else { return ControlFlow::Continue(()) };
     let mut groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
     if groups.any(|group| target.names(group)) {
         return ControlFlow::Continue(());
     }
     if port.or(default_port).is_none() {
-        return error(500, invalid());
+        return error(500, invalid(r));
     }
     if target.ip().is_some() || r.conf.core.resolver.value {
         return ControlFlow::Continue(());

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::super::model::ErrorPage;
 use super::super::request::{Cx, Ending, Entity, Failure, Flow, HttpRequest, Leave, Method, Page, Sent};
+use super::super::tables::browser::Msie;
 use super::try_files::split_args;
 use crate::cause::nginx as causes;
 use crate::outcome::{Decision, Outcome, Related};
@@ -94,12 +95,7 @@ fn error_page<'a>(
 
 /// `msie_refresh on`: old Internet Explorers get a page that refreshes itself instead of a redirect.
 fn refreshes(r: &HttpRequest, status: u16) -> bool {
-    if !r.conf.core.msie_refresh.value || !matches!(status, 301 | 302) {
-        return false;
-    }
-    let agent = r.header(b"User-Agent").unwrap_or_default();
-    let msie = memchr::memmem::find(agent, b"MSIE ").is_some_and(|at| at + 7 < agent.len());
-    msie && memchr::memmem::find(agent, b"Opera").is_none()
+    r.conf.core.msie_refresh.value && matches!(status, 301 | 302) && Msie::of(r) != Msie::No
 }
 
 /// The decision behind an error that no page answers any more. Inside a page it is the page's own failure that speaks,
@@ -150,7 +146,7 @@ fn page_decision(page: Page, status: u16, of_page: Option<Box<Decision>>) -> Box
     }
     let is_tls = [causes::PLAIN_ON_TLS_PORT, causes::CLIENT_CERTIFICATE_BAD, causes::CLIENT_CERTIFICATE_MISSING]
         .iter()
-        .any(|cause| std::ptr::eq(*cause, page.original.cause));
+        .any(|cause| cause.code == page.original.cause.code);
     let mut decision =
         Decision::new(if is_tls { causes::SSL_ERROR_PAGE } else { causes::ERROR_PAGE_STATUS }).by(page.origin);
     decision.log = page.original.log.clone();

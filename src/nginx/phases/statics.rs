@@ -10,7 +10,6 @@ use super::content::{
     Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
 };
 use crate::cause::nginx as causes;
-use crate::fact::{Question, Subject};
 use crate::fs::{Denied, Errno, FileKind, Stat};
 use crate::outcome::Decision;
 use crate::trace::nginx::Event;
@@ -100,7 +99,7 @@ fn permission_cause(denied: &Denied, path: &Path, r: &HttpRequest, cx: &Cx) -> &
 pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let wanted = match r.conf.content.gzip_static.value {
         GzipStatic::Off => return ControlFlow::Continue(()),
-        GzipStatic::On => accepts_gzip(r, cx),
+        GzipStatic::On => r.conf.filters.gzip_clients.accept(r, cx)?,
         GzipStatic::Always => true,
     };
     if !reads(r) || r.uri.ends_with(b"/") || !wanted {
@@ -114,49 +113,10 @@ pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         FileKind::Directory => ControlFlow::Continue(()),
         FileKind::Regular => {
             r.file = Some(path.clone());
-            send(&path, stat)
+            // Parts of it are not offered.
+            let entity = Entity { file: Some((path, stat)), length: None, allow_ranges: false };
+            ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity }))
         }
         _ => not_regular(&path, r),
-    }
-}
-
-/// `ngx_http_gzip_ok`: an Accept-Encoding that lets gzip in; by default HTTP/1.1 and no Via. Other conditions are asked.
-fn accepts_gzip(r: &HttpRequest, cx: &mut Cx) -> bool {
-    let Some(accept) = r.header(b"Accept-Encoding") else { return false };
-    if let Some(condition) = &r.conf.filters.gzip_condition {
-        let question = Question::at(Subject::Opaque(condition.value.to_owned()), condition.origin);
-        return lets_gzip_in(accept)
-            && cx.inquiry.choose(question, &["the client gets gzip", "the client does not get gzip"]) == 0;
-    }
-    r.version >= crate::request::HttpVersion::HTTP_11 && r.header(b"Via").is_none() && lets_gzip_in(accept)
-}
-
-/// `gzip` or `*` among the codings, with a quality that is not zero.
-fn lets_gzip_in(accept: &[u8]) -> bool {
-    let quality = |coding: &[u8]| {
-        let mut parts = coding.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-        let name = parts.next()?.to_ascii_lowercase();
-        let zero = parts.any(|part| {
-            let value = part.strip_prefix(b"q=").or(part.strip_prefix(b"Q="));
-            value.is_some_and(|value| !value.is_empty() && value.iter().all(|byte| matches!(byte, b'0' | b'.')))
-        });
-        Some((name, !zero))
-    };
-    let codings: Vec<(Vec<u8>, bool)> = accept.split(|&byte| byte == b',').filter_map(quality).collect();
-    let of = |name: &[u8]| codings.iter().find(|(coding, _)| coding == name).map(|&(_, wanted)| wanted);
-    of(b"gzip").or(of(b"*")).unwrap_or(false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::lets_gzip_in;
-
-    #[test]
-    fn gzip_is_wanted_unless_its_quality_is_zero() {
-        assert!(lets_gzip_in(b"gzip, deflate"));
-        assert!(lets_gzip_in(b"br;q=1, gzip;q=0.1"));
-        assert!(lets_gzip_in(b"*"));
-        assert!(!lets_gzip_in(b"gzip;q=0.000, *"));
-        assert!(!lets_gzip_in(b"deflate"));
     }
 }

@@ -1,4 +1,5 @@
-//! Precontent: `try_files` (`ngx_http_try_files_handler`). `mirror` copies the request and changes nothing.
+//! Precontent: `try_files` (`ngx_http_try_files_handler`), then `mirror`, which reads the body for its copies of the
+//! request and changes nothing else.
 //!
 //! The tested path is the root with the argument put straight behind it. What fails for whatever reason, a directory that
 //! may not be searched included, is passed over.
@@ -8,6 +9,7 @@ use std::ops::ControlFlow;
 use super::super::mapping::{document_root, map_bytes, path_from};
 use super::super::model::{Alias, TryFile};
 use super::super::request::{Cx, Flow, HttpRequest, error};
+use super::body;
 use super::content::{Found, lookup};
 use super::opaque;
 use crate::cause::nginx as causes;
@@ -18,6 +20,15 @@ use crate::trace::nginx::Event;
 
 pub(super) fn precontent<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     opaque::location(r, cx, opaque::Phase::Precontent)?;
+    try_files(r, cx)?;
+    let content = &r.conf.content;
+    if content.mirror.value && content.mirror_request_body.value {
+        body::read(r, cx)?;
+    }
+    ControlFlow::Continue(())
+}
+
+fn try_files<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let Some(setting) = &r.conf.try_files else { return ControlFlow::Continue(()) };
     for file in &setting.value {
         match file {

@@ -3,9 +3,9 @@
 //! A variable of a module that a build lacks is refused by the configuration check; here every one has its row.
 
 use super::super::request::{Cx, HttpRequest};
-use super::super::tables::{referer, secure_link};
+use super::super::tables::{browser, referer, secure_link};
 use super::super::version::Version;
-use super::{Definition, Value, browser, connection, headers, paths};
+use super::{Definition, Value, connection, headers, paths};
 
 /// Works a variable out.
 pub type Get = for<'a> fn(&mut HttpRequest<'a>, &mut Cx<'a>) -> Value;
@@ -215,8 +215,8 @@ const ROWS: &[Row] = &[
     row("secure_link", secure_link::secure_link),
     row("secure_link_expires", secure_link::secure_link_expires),
     row("msie", browser::msie),
-    unknown!("modern_browser"),
-    unknown!("ancient_browser"),
+    row("modern_browser", browser::modern),
+    row("ancient_browser", browser::ancient),
     geoip!("geoip_country_code"),
     geoip!("geoip_country_code3"),
     geoip!("geoip_country_name"),
@@ -236,6 +236,9 @@ const ROWS: &[Row] = &[
     // The answer, as far as there is one.
     volatile("status", headers::status),
     row("request_completion", |_, _| Value::text("")),
+    // Whatever reads them here runs before the first byte of the answer goes out.
+    row("bytes_sent", |_, _| Value::text("0")),
+    row("body_bytes_sent", |_, _| Value::text("0")),
     row("request_body", |_, _| Value::NotFound),
     row("request_body_file", |_, _| Value::NotFound),
     row("sent_http_content_type", |r, cx| headers::sent_header(r, cx, b"content_type")),
@@ -288,8 +291,6 @@ const ROWS: &[Row] = &[
     unknown!("request_id"),
     unknown!("request_time"),
     unknown!("request_length"),
-    unknown!("bytes_sent"),
-    unknown!("body_bytes_sent"),
     unknown!("msec"),
     unknown!("time_iso8601"),
     unknown!("time_local"),
