@@ -46,6 +46,8 @@ pub struct Entry {
     pub dir: bool,
     #[serde(default)]
     pub fifo: bool,
+    #[serde(default)]
+    pub socket: bool,
 }
 
 /// A line of `requests.jsonl`.
@@ -177,6 +179,10 @@ impl Case {
             if entry.fifo {
                 let made = std::process::Command::new("mkfifo").arg(&path).status()?;
                 assert!(made.success(), "mkfifo {}", path.display());
+            }
+            if entry.socket {
+                // Its file stays when nobody listens any more.
+                drop(std::os::unix::net::UnixListener::bind(&path)?);
             }
         }
         // Modes last and deepest first, so that a closed directory does not stop the rest (tests may run without root).

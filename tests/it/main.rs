@@ -7,6 +7,7 @@ mod cases;
 mod cli;
 mod corpus_apache;
 mod corpus_nginx;
+mod coverage;
 mod example;
 mod fuzz;
 mod generate;
@@ -41,6 +42,7 @@ fn main() {
     trials.extend(corpus_apache::trials());
     trials.extend(corpus_nginx::trials());
     trials.extend(tidy::trials());
+    trials.extend(coverage::trials());
     match honesty::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("honesty", move || Err(why.into()))),

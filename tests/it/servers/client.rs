@@ -23,7 +23,11 @@ pub fn ask(line: &Value) -> Result<Value, String> {
     let url = Url::parse(line["url"].as_str().ok_or("no url")?)?;
     let request = wire(line, &url)?;
     let from = line["from"].as_str().unwrap_or("127.0.0.1");
-    let mut connection = connect(line, &url, from).map_err(|error| format!("{}: {error}", line["url"]))?;
+    let mut connection = match connect(line, &url, from) {
+        Ok(connection) => connection,
+        Err(error) if error.contains("Connection refused") => return Ok(json!({"kind": "closed", "status": null})),
+        Err(error) => return Err(format!("{}: {error}", line["url"])),
+    };
     // A server may answer and close before it has read everything; what it said still counts.
     let sent = connection.write_all(&request).and_then(|()| connection.flush());
     let answer = read_head(&mut *connection);
@@ -90,11 +94,23 @@ fn wire(line: &Value, url: &Url) -> Result<Vec<u8>, String> {
         headers.push(("Authorization".to_owned(), format!("Basic {encoded}")));
     }
     let mut request = format!("{method} {target} HTTP/{version}\r\n");
-    for (name, value) in headers {
+    for (name, value) in &headers {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str("\r\n");
+    request.push_str(&body(&headers));
     Ok(request.into_bytes())
+}
+
+/// A body as the headers announce it: as long as they say, up to some length, or a chunk of 32 bytes.
+fn body(headers: &[(String, String)]) -> String {
+    const LONGEST: usize = 4096;
+    let value = |name: &str| headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
+        return format!("20\r\n{}\r\n0\r\n\r\n", "b".repeat(32));
+    }
+    let length = value("content-length").and_then(|length| length.parse::<usize>().ok());
+    "b".repeat(length.filter(|length| *length <= LONGEST).unwrap_or(0))
 }
 
 trait Connection: Read + Write {}

@@ -12,7 +12,15 @@ use crate::case::{Case, Question};
 pub fn record(case: &Case) -> Result<(), String> {
     let real = Real::of(case);
     let mut stage = Stage::set(case, real)?;
-    stage.start().map_err(|why| format!("{}: {why}", case.name))?;
+    match stage.start() {
+        Ok(()) => {}
+        Err(NotStarted::Refused(message)) => {
+            let refused =
+                json!({"kind": "refused", "status": null, "log": stage.unplaced(message.trim()), "blame": null});
+            return write(case, &vec![refused; case.questions.len()]);
+        }
+        Err(broken) => return Err(format!("{}: {broken}", case.name)),
+    }
     let mut expected = Vec::new();
     for question in &case.questions {
         let answer = stage.ask(case, question)?;
