@@ -121,7 +121,7 @@ impl LoadOptions {
 #[derive(Debug)]
 pub enum Server {
     /// nginx.
-    Nginx(nginx::Config),
+    Nginx(Box<nginx::Config>),
     /// Apache httpd.
     Apache(apache::Config),
 }
@@ -130,7 +130,7 @@ impl Server {
     /// Reads the configuration and everything it includes.
     pub fn load(kind: Kind, options: &LoadOptions, fs: &dyn Filesystem) -> Server {
         match kind {
-            Kind::Nginx => Server::Nginx(nginx::load(options, fs)),
+            Kind::Nginx => Server::Nginx(Box::new(nginx::load(options, fs))),
             Kind::Apache => Server::Apache(apache::load(options, fs)),
         }
     }

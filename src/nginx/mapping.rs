@@ -12,8 +12,9 @@ use crate::cause::nginx as causes;
 use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 
-/// A path from bytes.
-pub(crate) fn path_from(bytes: Vec<u8>) -> PathBuf {
+/// A path from bytes, as far as the system call reads it: a NUL that a variable brought in ends it.
+pub(crate) fn path_from(mut bytes: Vec<u8>) -> PathBuf {
+    bytes.truncate(memchr::memchr(0, &bytes).unwrap_or(bytes.len()));
     PathBuf::from(OsString::from_vec(bytes))
 }
 
