@@ -271,7 +271,9 @@ pub(crate) fn fixups<'c>(r: &mut RequestRec<'c>, _cx: &mut Cx<'c>) -> Handled {
     let control = |text: &[u8]| text.iter().any(|byte| *byte <= b' ' || *byte == 0x7f);
     let raw_path = r.notes.contains(b"proxy-nocanon") && control(url);
     if raw_path || r.args.as_deref().is_some_and(control) {
-        return r.refuse(Decision::new(&cause::apache::PROXY_CONTROL_CHARS).by(r.mapped_by), 403);
+        // The rule or the ProxyPass that handed the request over.
+        let by = r.redirected_by.or(r.mapped_by);
+        return r.refuse(Decision::new(&cause::apache::PROXY_CONTROL_CHARS).by(by), 403);
     }
     Handled::Ok
 }

@@ -56,14 +56,31 @@ pub fn relink(files: &dyn Filesystem, link: &Path) -> Vec<Fix> {
     if !is_link || !matches!(fs::stat(files, link), Fact::Known(Err(Errno::Eloop))) {
         return Vec::new();
     }
-    let Some(name) = link.file_name() else { return Vec::new() };
+    linked(link, format!("let the link `{}` lead to a file", link.display()))
+}
+
+/// A link to a new file in the place of a FIFO, a socket or a device.
+pub fn replace(files: &dyn Filesystem, path: &Path) -> Vec<Fix> {
+    let Fact::Known(Ok(stat)) = files.lstat(path) else { return Vec::new() };
+    let what = match stat.kind {
+        FileKind::Fifo => "FIFO",
+        FileKind::Socket => "socket",
+        FileKind::Device => "device",
+        FileKind::Regular | FileKind::Directory | FileKind::Symlink => return Vec::new(),
+    };
+    linked(path, format!("put a link to a file in the place of the {what} `{}`", path.display()))
+}
+
+/// A new file beside a path, and a link to it in its place.
+fn linked(path: &Path, title: String) -> Vec<Fix> {
+    let Some(name) = path.file_name() else { return Vec::new() };
     let mut target = name.to_os_string();
     target.push(".target");
-    let target = link.with_file_name(target);
+    let target = path.with_file_name(target);
     vec![Fix {
-        title: format!("let the link `{}` lead to a file", link.display()),
+        title,
         edits: Vec::new(),
-        commands: vec![Command::Touch(target.clone()), Command::Link { target, path: link.to_path_buf() }],
+        commands: vec![Command::Touch(target.clone()), Command::Link { target, path: path.to_path_buf() }],
         safety: Safety::Review,
         then: None,
     }]

@@ -21,9 +21,10 @@ pub(crate) struct DirRecord {
 }
 
 impl DirRecord {
-    /// dav_merge_dir_config.
+    /// dav_merge_dir_config: what is on cannot be switched off further inside (AH00578).
     pub fn merge(base: &Self, new: &Self) -> Self {
-        DirRecord { enabled: new.enabled.or(base.enabled) }
+        let stays = base.enabled.filter(|base| base.value && new.enabled.is_some_and(|new| !new.value));
+        DirRecord { enabled: stays.or(new.enabled).or(base.enabled) }
     }
 
     /// `Dav on|off|provider`.

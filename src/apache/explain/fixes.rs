@@ -57,6 +57,11 @@ impl Work<'_> {
             "cgi-no-execcgi" => self.option(decision, "ExecCGI", Safety::Review),
             "autoindex-forbidden" => [self.index(decision), self.option(decision, "Indexes", Safety::Review)].concat(),
             "rewrite-forbidden" => self.condition(decision),
+            "rewrite-query-control" | "proxy-control-chars" => self.escaping(decision),
+            "rewrite-unsafe-3f" => self.rule_flags(decision, |flags| flags.push("UnsafeAllow3F".to_owned())),
+            "cgi-directory" => self.not_found(decision),
+            "dav-state-dir" => self.dav_off(decision),
+            "not-a-file" => decision.path.iter().flat_map(|path| permission::replace(self.world.fs, path)).collect(),
             _ => Vec::new(),
         };
         if let Some(path) = &decision.path {
@@ -113,24 +118,22 @@ impl Work<'_> {
     /// A section of its own for the directory that nothing grants, after the section whose `Require` is in force.
     fn section(&self, decision: &Decision) -> Vec<Fix> {
         let Some(directory) = self.directory() else { return Vec::new() };
-        let Some(directory) = directory.to_str().filter(|path| !path.contains(['"', '\n', '\\'])) else {
-            return Vec::new();
-        };
-        let Some(span) = self.section_span(decision) else { return Vec::new() };
-        let requirement = |line: &str| format!("<Directory \"{directory}\">\n    {line}\n</Directory>");
         let one = format!("Require ip {}", self.run.seen.client);
-        let insert = |line: &str| {
-            let mut edit = Edit::insert_after(self.sources, span, "")?;
-            let indent = std::mem::take(&mut edit.replacement);
-            let lines: Vec<String> = requirement(line).lines().map(|line| format!("{indent}{line}")).collect();
-            edit.replacement = lines.join("\n");
-            Some(edit)
-        };
-        let mut fixes = Vec::new();
-        fixes.extend(safe(insert(&one), format!("add a section for `{directory}` with `{one}`")));
-        let title = format!("add a section for `{directory}` with `Require all granted`");
-        fixes.extend(review(insert("Require all granted"), title));
-        fixes
+        let title = |line: &str| format!("add a section for `{}` with `{line}`", directory.display());
+        let insert = |line: &str| self.section_for(decision, &directory, line);
+        let all = "Require all granted";
+        safe(insert(&one), title(&one)).into_iter().chain(review(insert(all), title(all))).collect()
+    }
+
+    /// A section for a directory that holds this line, after the last section of directories that belongs to the decision.
+    fn section_for(&self, decision: &Decision, directory: &Path, line: &str) -> Option<Edit> {
+        let directory = directory.to_str().filter(|path| !path.contains(['"', '\n', '\\']))?;
+        let mut edit = Edit::insert_after(self.sources, self.section_span(decision)?, "")?;
+        let indent = std::mem::take(&mut edit.replacement);
+        let section = format!("<Directory \"{directory}\">\n    {line}\n</Directory>");
+        let lines: Vec<String> = section.lines().map(|line| format!("{indent}{line}")).collect();
+        edit.replacement = lines.join("\n");
+        Some(edit)
     }
 
     /// `Allow from CLIENT` beside the deciding Deny or Order.
@@ -224,6 +227,55 @@ impl Work<'_> {
         let line = format!("RewriteCond %{{REMOTE_ADDR}} !={}", self.run.seen.client);
         let title = format!("spare this client: `{line}`");
         safe(Edit::insert_before(self.sources, span, &line), title).into_iter().collect()
+    }
+
+    /// A rule that escapes what it puts in: without `NE`, or with `B`.
+    fn escaping(&self, decision: &Decision) -> Vec<Fix> {
+        let without = |flags: &mut Vec<String>| {
+            flags.retain(|flag| !flag.eq_ignore_ascii_case("NE") && !flag.eq_ignore_ascii_case("noescape"));
+        };
+        let with = |flags: &mut Vec<String>| flags.push("B".to_owned());
+        [self.rule_flags(decision, without), self.rule_flags(decision, with)].concat()
+    }
+
+    /// Other flags for the deciding rule.
+    fn rule_flags(&self, decision: &Decision, change: impl Fn(&mut Vec<String>)) -> Vec<Fix> {
+        let Some(span) = self.directive_named(decision, "rewriterule") else { return Vec::new() };
+        let head = self.head(span);
+        let head = head.trim_end();
+        let (rule, old) = match head.strip_suffix(']').and_then(|head| head.rsplit_once(" [")) {
+            Some((rule, flags)) => (rule.trim_end(), flags),
+            None => (head, ""),
+        };
+        let old: Vec<String> =
+            old.split(',').map(|flag| flag.trim().to_owned()).filter(|flag| !flag.is_empty()).collect();
+        let mut new = old.clone();
+        change(&mut new);
+        if new == old {
+            return Vec::new();
+        }
+        let flags = if new.is_empty() { String::new() } else { format!(" [{}]", new.join(",")) };
+        self.reword(span, &format!("{rule}{flags}"), Safety::Review)
+    }
+
+    /// 404 for the path itself: a directory of scripts is none.
+    fn not_found(&self, decision: &Decision) -> Vec<Fix> {
+        let Some(span) = self.directive_named(decision, "scriptalias") else { return Vec::new() };
+        let Some(path) = self.run.seen.path.as_deref().and_then(|path| std::str::from_utf8(path).ok()) else {
+            return Vec::new();
+        };
+        if !path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-".contains(&byte)) {
+            return Vec::new();
+        }
+        let line = format!("RedirectMatch 404 ^{path}$");
+        let title = format!("answer 404 for the directory itself: `{line}`");
+        safe(Edit::insert_before(self.sources, span, &line), title).into_iter().collect()
+    }
+
+    /// WebDAV switched off: its state directory is then one like any other. Further inside it cannot be switched off.
+    fn dav_off(&self, decision: &Decision) -> Vec<Fix> {
+        let span = self.directive_named(decision, "dav");
+        span.map(|span| self.reword(span, "Dav Off", Safety::Review)).unwrap_or_default()
     }
 
     /// The link given to the owner of what it points to.
