@@ -90,6 +90,8 @@ pub struct Witness {
     pub url: String,
     /// Client address.
     pub from: String,
+    /// Address of the server that it connects to.
+    pub to: String,
     /// Header lines beside Host.
     pub headers: Vec<(String, String)>,
     /// What it gets.

@@ -328,7 +328,7 @@ impl Layout {
             method: Some(method.into()),
             url: Some(url.as_str().into()),
             from: Some(from.to_string().into()),
-            to: Some(to.into()),
+            to: Some(to.as_str().into()),
             headers: Some(headers.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect()),
             ..ask::Question::default()
         };
@@ -339,7 +339,7 @@ impl Layout {
         }
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let (method, from, expected) = (method.to_owned(), from.to_string(), expected.to_owned());
-        let witness = Witness { method, url, from, headers, gets: run.outcome, expected };
+        let witness = Witness { method, url, from, to, headers, gets: run.outcome, expected };
         Some(Asked { witness, run, certainty })
     }
 

@@ -272,15 +272,17 @@ pub(super) fn ask_on(
     expected: &str,
 ) -> Option<Asked> {
     let url = url(server, listen, from, path)?;
+    let to = match &listen.socket {
+        Socket::Ip(socket) if !socket.ip().is_unspecified() => socket.ip().to_string(),
+        Socket::Ip(_) if from.is_ipv4() => "127.0.0.1".to_owned(),
+        Socket::Ip(_) => "::1".to_owned(),
+        Socket::Unix(_) | Socket::Name(..) => return None,
+    };
     let question = ask::Question {
         method: Some(method.into()),
         url: Some(url.as_str().into()),
         from: Some(from.to_string().into()),
-        to: match &listen.socket {
-            Socket::Ip(socket) if !socket.ip().is_unspecified() => Some(socket.ip().to_string().into()),
-            Socket::Ip(_) => Some(if from.is_ipv4() { "127.0.0.1".into() } else { "::1".into() }),
-            Socket::Unix(_) | Socket::Name(..) => None,
-        },
+        to: Some(to.as_str().into()),
         headers: Some(headers.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect()),
         ..ask::Question::default()
     };
@@ -291,6 +293,7 @@ pub(super) fn ask_on(
         method: method.to_owned(),
         url,
         from: from.to_string(),
+        to,
         headers,
         gets: run.outcome,
         expected: expected.to_owned(),

@@ -22,6 +22,7 @@ mod rules;
 mod servers;
 mod stock;
 mod tidy;
+mod witnesses;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -54,6 +55,10 @@ fn main() {
     match repairs::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("repairs", move || Err(why.into()))),
+    }
+    match witnesses::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("witnesses", move || Err(why.into()))),
     }
     match servers::trials() {
         Ok(found) => trials.extend(found),

@@ -118,7 +118,7 @@ impl<'c> Ground<'c> {
 }
 
 /// Lets everybody execute what begins with `#!`.
-fn make_scripts_executable(dir: &Path) -> std::io::Result<()> {
+pub fn make_scripts_executable(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;

@@ -139,6 +139,11 @@ impl Stage {
         self.session.ask(&question.ask(case, &self.root))
     }
 
+    /// Sends a request that no case holds.
+    pub fn ask_line(&mut self, line: &Value) -> Result<Value, String> {
+        self.session.ask(line)
+    }
+
     /// Asks one question with its overlay in place.
     pub fn ask(&mut self, case: &Case, question: &Question) -> Result<Value, String> {
         let text = |error: std::io::Error| error.to_string();

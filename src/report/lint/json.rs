@@ -60,6 +60,7 @@ struct WitnessOut<'a> {
     method: &'a str,
     url: &'a str,
     from: &'a str,
+    to: &'a str,
     headers: &'a [(String, String)],
     kind: &'a str,
     status: Option<u16>,
@@ -131,6 +132,7 @@ fn line<'a>(report: &Report, finding: &'a Finding, fingerprint: &'a str, schema:
             method: &witness.method,
             url: &witness.url,
             from: &witness.from,
+            to: &witness.to,
             headers: &witness.headers,
             kind: match witness.gets {
                 Outcome::Response(_) => "response",
