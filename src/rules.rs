@@ -48,6 +48,8 @@ pub const NGINX: &[Kind] = &[Kind::Nginx];
 /// Apache only.
 pub const APACHE: &[Kind] = &[Kind::Apache];
 
+mod access_log_missing;
+mod access_regex_unanchored;
 mod access_rule_shadowed;
 mod access_rules_not_inherited;
 mod acl_bypassed_by_regex_location;
@@ -60,6 +62,7 @@ mod allow_without_deny;
 mod auth_incomplete;
 mod basic_auth_over_http;
 pub(crate) mod blocks;
+mod body_size_or_gzip_unset;
 mod child_require_replaces_parent;
 mod client_address_spoofable;
 mod condition_never_true;
@@ -74,6 +77,7 @@ mod duplicate_directive;
 mod duplicate_location;
 mod error_log_off;
 mod exact_location_protects_one_uri;
+mod forwarded_for_appends_client_text;
 mod geo_or_map_opens_by_default;
 mod guarded_rule_dropped;
 mod guards;
@@ -81,6 +85,7 @@ mod header_decides_access;
 mod header_multiline;
 mod header_not_on_errors;
 mod header_redefinition;
+mod hsts_weak;
 mod htaccess_directive_not_permitted;
 mod htaccess_ignored;
 mod if_in_location;
@@ -98,6 +103,7 @@ mod listing_enabled;
 mod local_only_behind_proxy;
 mod location_cannot_match;
 mod lost_headers;
+mod map_default_missing;
 mod merge_slashes_off_bypass;
 mod methods_left_open;
 mod mixed_access_styles;
@@ -108,8 +114,10 @@ mod path_not_granted;
 mod path_not_readable;
 mod php_runs_any_file;
 mod protected_files_reachable_elsewhere;
+mod proxy_buffering_off;
 mod proxy_header_redefinition;
 mod proxy_host_header;
+mod proxy_passes_decoded_path;
 mod referer_check_lets_empty_pass;
 mod regex_characters_in_prefix;
 mod regex_invalid;
@@ -130,6 +138,7 @@ mod secure_link_unchecked;
 mod sensitive_file_served;
 mod server_name_conflict;
 mod server_name_suspicious;
+mod space_before_semicolon;
 mod spots;
 mod status_page_open;
 mod suppression_unused;
@@ -137,12 +146,17 @@ mod symlink_refused;
 mod syntax_error;
 mod tls_port_without_tls;
 mod tls_protocol_weak;
+mod trailing_whitespace;
 mod try_files_with_handler;
+mod try_files_without_cache;
 mod undefined_reference;
 mod unknown_directive;
 mod unreachable_location;
 mod upgrade_smuggling;
+mod upstream_resolved_once;
+mod variable_case_mismatch;
 mod version_disclosed;
+mod worker_limits;
 mod worker_runs_as_root;
 
 /// Every rule, in the order of the catalogue.
@@ -189,6 +203,7 @@ pub const ALL: &[&Rule] = &[
     &guarded_rule_dropped::RULE,
     &unreachable_location::RULE,
     &exact_location_protects_one_uri::RULE,
+    &access_regex_unanchored::RULE,
     &merge_slashes_off_bypass::RULE,
     &auth_incomplete::RULE,
     &satisfy_without_alternatives::RULE,
@@ -214,9 +229,12 @@ pub const ALL: &[&Rule] = &[
     &root_in_location::RULE,
     &alias_trailing_slash::RULE,
     &alias_in_regex_without_capture::RULE,
+    &proxy_passes_decoded_path::RULE,
     &proxy_host_header::RULE,
     &proxy_header_redefinition::RULE,
+    &forwarded_for_appends_client_text::RULE,
     &upgrade_smuggling::RULE,
+    &upstream_resolved_once::RULE,
     &resolver_external::RULE,
     &response_splitting::RULE,
     &header_redefinition::RULE,
@@ -227,16 +245,26 @@ pub const ALL: &[&Rule] = &[
     &tls_protocol_weak::RULE,
     &tls_port_without_tls::RULE,
     &basic_auth_over_http::RULE,
+    &hsts_weak::RULE,
     &include_missing::RULE,
     &include_picks_up_backups::RULE,
     &duplicate_directive::RULE,
     &removed_directive::RULE,
     &undefined_reference::RULE,
+    &variable_case_mismatch::RULE,
     &server_name_suspicious::RULE,
     &error_log_off::RULE,
     &worker_runs_as_root::RULE,
+    &map_default_missing::RULE,
+    &worker_limits::RULE,
+    &body_size_or_gzip_unset::RULE,
+    &proxy_buffering_off::RULE,
+    &trailing_whitespace::RULE,
+    &space_before_semicolon::RULE,
     &config_not_understood::RULE,
     &suppression_unused::RULE,
+    &try_files_without_cache::RULE,
+    &access_log_missing::RULE,
 ];
 
 /// The rule with this id.

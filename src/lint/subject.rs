@@ -44,6 +44,16 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// The `http` block of an nginx configuration.
+    pub fn http(&self) -> Option<&'a nginx::model::Http> {
+        self.nginx()?.http.as_ref()
+    }
+
+    /// The text of an nginx configuration and its `http` block.
+    pub(crate) fn blocks_and_http(&self) -> Option<(&'a Blocks<'a>, &'a nginx::model::Http)> {
+        Some((self.blocks?, self.http()?))
+    }
+
     /// The Apache configuration, if it is one.
     pub fn apache(&self) -> Option<&'a apache::Config> {
         match self.server {

@@ -32,7 +32,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) {
+    if let Some(http) = subject.http() {
         let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
         for spot in spots::spots(http) {
             // An inherited list is the same list: it is judged where it stands.

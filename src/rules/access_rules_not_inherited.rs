@@ -19,7 +19,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     for spot in spots::spots(http) {
         let outer = spot.outer(http);
         let (mine, theirs) = (spots::rules(&spot.conf.access), spots::rules(&outer.access));

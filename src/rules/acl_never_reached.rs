@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     for spot in spots::spots(http) {
         let Some(location) = spot.location() else { continue };
         if !protects(&spot, spot.outer(http)) {

@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) {
+    if let Some(http) = subject.http() {
         check_nginx(subject, found, http);
     }
     check_apache(subject, found);

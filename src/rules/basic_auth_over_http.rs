@@ -22,9 +22,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
         let Some(origin) = spot.conf.auth.realm.origin.filter(|origin| !reported.contains(origin)) else { continue };

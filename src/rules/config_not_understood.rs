@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) {
+    if let Some(http) = subject.http() {
         let mut reported = Vec::new();
         for spot in spots::spots(http) {
             let Some(path) = spot.paths().into_iter().next() else { continue };

@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
     for spot in spots::spots(http) {
         let list = std::sync::Arc::as_ptr(&spot.conf.access);

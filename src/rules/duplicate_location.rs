@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// nginx refuses equal names, which the configuration check finds; equal expressions it accepts.
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     for server in &http.servers {
         let mut open: Vec<&Locations> = vec![&server.locations];
         while let Some(level) = open.pop() {

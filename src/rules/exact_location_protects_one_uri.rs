@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let spots = spots::spots(http);
     for spot in &spots {
         let Some(location) = spot.location().filter(|location| matches!(location.kind, LocationKind::Exact)) else {

@@ -21,9 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for spot in spots::spots(http) {
         let Some(limit) = spot.location().and_then(|location| location.limit_except.as_deref()) else { continue };
         let Some(block) = blocks.opened_by(limit.origin).filter(|block| block.lines.is_empty()) else { continue };

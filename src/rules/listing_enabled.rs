@@ -27,7 +27,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
         let autoindex = &spot.conf.content.autoindex;

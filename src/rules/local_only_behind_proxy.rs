@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let spots = spots::spots(http);
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let fronts: Vec<(&Spot, SocketAddr)> = spots.iter().filter_map(|spot| Some((spot, passes_to(spot)?))).collect();

@@ -28,7 +28,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let (Some(config), Some(http)) = (subject.nginx(), subject.nginx().and_then(|config| config.http.as_ref())) else {
+    let (Some(config), Some(http)) = (subject.nginx(), subject.http()) else {
         return;
     };
     let all = spots::spots(http);

@@ -25,9 +25,7 @@ const OF_PATH: [&str; 6] =
     ["fastcgi_script_name", "uri", "document_uri", "request_filename", "fastcgi_path_info", "request_uri"];
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for spot in spots::spots(http) {
         let (Some(location), Some(handler)) = (spot.location(), spot.conf.handler.as_ref()) else { continue };
         let php = memchr::memmem::find(&location.name, b"php").is_some();

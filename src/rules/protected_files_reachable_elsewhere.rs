@@ -28,7 +28,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let all: Vec<(Spot, String, String)> = spots::spots(http)
         .into_iter()
         .filter_map(|spot| {

@@ -20,9 +20,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     let spots = spots::spots(http);
     let mut reported = Vec::new();
     for guard in guards(blocks).filter(|guard| guard.refusal.is_some()) {

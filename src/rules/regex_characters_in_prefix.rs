@@ -21,9 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for spot in spots::spots(http) {
         let Some(location) = spot.location().filter(|_| like_a_pattern(&spot)) else { continue };
         let name = String::from_utf8_lossy(&location.name);

@@ -21,7 +21,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// What PCRE refuses, the configuration check finds. A `*` after a slash it takes, for any number of slashes.
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     for spot in spots::spots(http) {
         let Some(location) = spot.location() else { continue };
         let LocationKind::Regex(regex) = &location.kind else { continue };

@@ -28,9 +28,7 @@ pub(super) const RULE: Rule = Rule {
 const FEEDS: [&str; 2] = ["%0d%0aX:y", "%0a"];
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     let mut reported = Vec::new();
     for spot in spots::spots(http) {
         redirects(subject, found, blocks, &spot, &mut reported);

@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     // The answer's place shows in the trace only.
     let traced = Subject { world: World { trace: true, ..subject.world }, ..*subject };
     let mut reported = Vec::new();

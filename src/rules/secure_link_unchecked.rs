@@ -20,9 +20,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     let spots = spots::spots(http);
     for block in blocks.http() {
         let own = block.own(b"secure_link").chain(block.own(b"secure_link_secret")).next();

@@ -62,7 +62,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let own = subject.options.probes.as_deref().unwrap_or_default();
     let probes = || own.iter().map(String::as_str).chain(PROBES.iter().copied().filter(|_| own.is_empty()));
     for server in &http.servers {

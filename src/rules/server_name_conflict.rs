@@ -27,7 +27,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     let mut reported = Vec::new();
     for address in &http.addresses.all {
         let mut owners: HashMap<&[u8], usize> = HashMap::new();

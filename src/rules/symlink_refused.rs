@@ -29,7 +29,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.nginx().and_then(|config| config.http.as_ref()) else { return };
+    let Some(http) = subject.http() else { return };
     for server in &http.servers {
         use std::os::unix::ffi::OsStrExt;
         let Some(root) = server.conf.core.mapping.value.path.as_literal() else { continue };

@@ -24,9 +24,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for server in &http.servers {
         for listen in &server.listens {
             let (Socket::Ip(socket), Some(origin)) = (&listen.socket, listen.origin) else { continue };

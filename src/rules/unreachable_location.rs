@@ -23,9 +23,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for spot in spots::spots(http) {
         let Some(location) = spot.location() else { continue };
         // What guards is `acl-never-reached`'s.

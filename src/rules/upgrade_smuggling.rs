@@ -21,9 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let (Some(blocks), Some(http)) = (subject.blocks, subject.nginx().and_then(|config| config.http.as_ref())) else {
-        return;
-    };
+    let Some((blocks, http)) = subject.blocks_and_http() else { return };
     let mapped = by_map(blocks);
     for spot in spots::spots(http) {
         if !matches!(spot.conf.handler.as_ref().map(|handler| &handler.value), Some(Handler::Pass(PassKind::Proxy, _)))
