@@ -29,7 +29,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         }
         let name = line.words.last().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
         let edit =
-            entries.first().and_then(|first| Edit::insert_before(blocks.sources(), first.placed.span, "default \"\";"));
+            entries.last().and_then(|last| Edit::insert_after(blocks.sources(), last.placed.span, "default \"\";"));
         let finding = found
             .at(line.origin(), format!("`{name}` is empty for whatever no entry covers, and the text does not say so"));
         if let Some(edit) = edit {

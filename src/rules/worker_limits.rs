@@ -30,7 +30,8 @@ fn check(subject: &Subject, found: &mut Findings) {
     };
     if files < count.saturating_mul(2) {
         let message = format!(
-            "a worker may open {files} files, and {count} connections with a file or a back end each take twice as many as there are connections"
+            "a worker may open {files} files, and {count} connections, each with a file or a back end behind it, need {}",
+            count.saturating_mul(2)
         );
         let related = found.related(connections, "asks for so many connections");
         found.at(origin, message).with(related);
