@@ -17,6 +17,7 @@ mod escape;
 pub mod explain;
 mod expr;
 pub(crate) mod fnmatch;
+mod headers;
 pub(crate) mod htaccess;
 pub mod lex;
 pub mod load;

@@ -57,11 +57,8 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if script.is_some() && r.prev.as_ref().is_some_and(|prev| prev.prev.is_some()) {
         return Handled::Declined;
     }
-    let by_type = r.content_type.as_ref().filter(|_| r.content_type_trusted);
-    let without_parameters = |mime_type: &Vec<u8>| {
-        mime_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end().to_vec()
-    };
-    let key = r.handler.as_ref().map(|handler| handler.value.clone()).or_else(|| by_type.map(without_parameters));
+    // A media type has become the handler's name where no handler was set.
+    let key = r.handler.as_ref().map(|handler| handler.value.clone());
     if let Some(key) = key
         && let Some((_, action)) = record.actions.iter().find(|(known, _)| known.eq_ignore_ascii_case(&key))
     {

@@ -333,9 +333,8 @@ fn section_alias<'c>(setting: &Setting<Arc<SectionAlias>>, r: &mut RequestRec<'c
     let mut real = match expr_text(&alias.target, r, cx) {
         Ok(real) => real,
         Err(Failure::Unknown) => return Handled::Unknown,
-        Err(Failure::Error(_)) => {
-            return r.refuse(Decision::new(&cause::apache::ALIAS_EVALUATION).by(Some(origin)), 500);
-        }
+        // The server logs AH02825 and goes on with an empty file name.
+        Err(Failure::Error(_)) => return cx.unanswerable(Subject::Opaque("Alias".to_owned()), Some(origin)),
     };
     let preserve = r.per_dir.alias.as_ref().and_then(|dir| dir.preserve_path).unwrap_or(false);
     if preserve {

@@ -6,3 +6,4 @@ pub(crate) mod cgi;
 pub(crate) mod dav;
 pub(crate) mod default_handler;
 pub(crate) mod dir;
+pub(crate) mod include;

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::apache::content::include::filter_names;
 use crate::apache::expr;
 use crate::apache::model::{Command, SectionList};
 use crate::source::Setting;
@@ -71,6 +72,8 @@ pub(crate) struct DirRecord {
     pub handler: Option<Setting<Handler>>,
     /// `ForceType`.
     pub mime_type: Option<Setting<Vec<u8>>>,
+    /// `SetOutputFilter`: names in lower case.
+    pub output_filters: Option<Vec<Vec<u8>>>,
     /// `HostnameLookups`.
     pub hostname_lookups: Option<bool>,
     /// `UseCanonicalName`.
@@ -177,6 +180,7 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
             }
         }
         "sethandler" => dir.handler = cmd.arg(0).and_then(|word| handler(cmd, word)),
+        "setoutputfilter" => dir.output_filters = cmd.arg(0).map(|word| filter_names(word).collect()),
         "forcetype" => dir.mime_type = cmd.arg(0).map(|word| Setting::new(word.to_ascii_lowercase(), origin)),
         "hostnamelookups" => dir.hostname_lookups = cmd.arg(0).map(|word| !word.eq_ignore_ascii_case(b"off")),
         "usecanonicalname" => dir.use_canonical_name = cmd.arg(0).map(on),
@@ -335,6 +339,7 @@ impl DirRecord {
             accept_path_info: new.accept_path_info.or(base.accept_path_info),
             handler: new.handler.clone().or_else(|| base.handler.clone()),
             mime_type: new.mime_type.clone().or_else(|| base.mime_type.clone()),
+            output_filters: new.output_filters.clone().or_else(|| base.output_filters.clone()),
             hostname_lookups: new.hostname_lookups.or(base.hostname_lookups),
             use_canonical_name: new.use_canonical_name.or(base.use_canonical_name),
             use_canonical_phys_port: new.use_canonical_phys_port.or(base.use_canonical_phys_port),

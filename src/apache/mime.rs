@@ -2,6 +2,7 @@
 //!
 //! Every extension after the first dot counts, in any case and in any place: `x.cgi.txt` has the handler of `.cgi`.
 
+use crate::apache::content::include::filter_names;
 use crate::apache::lex::getword_conf;
 use crate::apache::model::{Command, Place};
 use crate::apache::request::{Cx, Handled, RequestRec};
@@ -40,9 +41,10 @@ struct Extension {
     language: Option<Vec<u8>>,
     handler: Option<Setting<Vec<u8>>>,
     charset: Option<Vec<u8>>,
-    /// Whether it adds a filter in either direction.
+    /// Whether it adds a filter on the way in.
     input_filter: bool,
-    output_filter: bool,
+    /// The filters that it adds on the way out, separated by semicolons.
+    output_filter: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl Extension {
             handler: top.handler.clone().or_else(|| self.handler.clone()),
             charset: top.charset.clone().or_else(|| self.charset.clone()),
             input_filter: top.input_filter || self.input_filter,
-            output_filter: top.output_filter || self.output_filter,
+            output_filter: top.output_filter.clone().or_else(|| self.output_filter.clone()),
         }
     }
 
@@ -94,7 +96,7 @@ impl Extension {
             Field::Handler => self.handler = Some(Setting::new(value, origin)),
             Field::Charset => self.charset = Some(value),
             Field::InputFilter => self.input_filter = true,
-            Field::OutputFilter => self.output_filter = true,
+            Field::OutputFilter => self.output_filter = Some(value),
         }
     }
 
@@ -106,7 +108,7 @@ impl Extension {
             Field::Handler => self.handler = None,
             Field::Charset => self.charset = None,
             Field::InputFilter => self.input_filter = false,
-            Field::OutputFilter => self.output_filter = false,
+            Field::OutputFilter => self.output_filter = None,
         }
     }
 }
@@ -233,6 +235,7 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     }
     if r.is_directory() {
         r.content_type = Some(b"httpd/unix-directory".to_vec());
+        r.content_type_by = None;
         return Handled::Ok;
     }
     let Some(filename) = &r.filename else { return Handled::Declined };
@@ -261,11 +264,13 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
             && let Some(mime_type) = listed_type(&part, r, cx)
         {
             r.content_type = Some(mime_type);
+            r.content_type_by = None;
             found = true;
         }
         if let Some(extension) = extension {
             if let Some(mime_type) = extension.mime_type.as_ref().filter(|mime_type| !mime_type.value.is_empty()) {
                 r.content_type = Some(mime_type.value.clone());
+                r.content_type_by = mime_type.origin;
                 found = true;
             }
             if let Some(value) = &extension.charset {
@@ -287,7 +292,10 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
                 r.handler = Some(handler.clone());
                 found |= multiviews.handlers;
             }
-            found |= multiviews.filters && (extension.input_filter || extension.output_filter);
+            if let Some(names) = extension.output_filter.as_ref().filter(|_| !r.proxyreq) {
+                r.output_filters.extend(filter_names(names));
+            }
+            found |= multiviews.filters && (extension.input_filter || extension.output_filter.is_some());
         }
         if found || multiviews.any {
             found_any = true;

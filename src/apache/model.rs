@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use crate::apache::load::Modules;
 use crate::apache::{
-    access, actions, alias, content, core, env, expr, mime, negotiation, proxy, remoteip, rewrite, setenvif, speling,
-    userdir, vhost, vhost_alias,
+    access, actions, alias, content, core, env, expr, headers, mime, negotiation, proxy, remoteip, rewrite, setenvif,
+    speling, userdir, vhost, vhost_alias,
 };
 use crate::pattern::Pattern;
 use crate::source::{Origin, Setting};
@@ -326,6 +326,12 @@ records! {
         dir: content::dir::DirRecord, merge;
         /// mod_dav.
         dav: content::dav::DirRecord, merge;
+        /// mod_include.
+        include: content::include::DirRecord, merge;
+        /// mod_headers.
+        headers: headers::DirRecord, merge;
+        /// mod_filter.
+        filter: content::include::FilterRecord, merge;
         /// mod_ssl.
         ssl: access::ssl::DirRecord, merge;
         /// mod_actions.

@@ -305,8 +305,9 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let url = match (target(r), &handler) {
         (Some(url), _) => url.to_vec(),
         (None, Some(handler)) if !r.proxyreq => match handler.value.strip_prefix(b"proxy:") {
-            Some(url) => url.to_vec(),
-            None => return Handled::Declined,
+            // What is no URL is taken back, and the next handler looks at the file.
+            Some(url) if memchr::memchr(b':', url).is_some() => url.to_vec(),
+            _ => return Handled::Declined,
         },
         _ => return Handled::Declined,
     };

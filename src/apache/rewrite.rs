@@ -360,6 +360,7 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
 pub(crate) fn hook_mimetype<'c>(r: &mut RequestRec<'c>, _cx: &mut Cx<'c>) -> Handled {
     if let Some(mime_type) = r.notes.get(FORCED_MIME_TYPE).map(<[u8]>::to_vec) {
         r.content_type = Some(mime_type);
+        r.content_type_by = r.rewrite.forced_by;
     }
     if let Some(handler) = r.notes.get(FORCED_HANDLER).map(<[u8]>::to_vec) {
         let origin = r.rewrite.forced_by;

@@ -137,9 +137,10 @@ causes! {
     METHOD_NOT_ALLOWED: "method-not-allowed", "handler", None, "the file is served for GET, POST and OPTIONS only";
     UNKNOWN_METHOD: "unknown-method", "handler", Some("AH00135"), "the method is not known";
     BODY_TOO_LARGE: "body-too-large", "handler", Some("AH01587"), "the body is larger than allowed";
+    RESPONSE_HEADER: "response-header", "handler", Some("AH02430"), "a header that the configuration adds holds control characters";
+    RESPONSE_HEADER_NAME: "response-header-name", "handler", Some("AH02429"), "a header that the configuration adds has a name that is none";
     FIFO_BLOCKS: "fifo-blocks", "handler", None, "opening the FIFO waits for ever";
     NO_HANDLER: "no-handler", "handler", Some("AH00523"), "no handler takes the request";
-    ALIAS_EVALUATION: "alias-evaluation", "translate_name", Some("AH02825"), "the target of an Alias cannot be evaluated";
     REDIRECT_EVALUATION: "redirect-evaluation", "translate_name", Some("AH02826"), "the target of a redirect cannot be evaluated";
     REDIRECT_INVALID_TARGET: "redirect-invalid-target", "translate_name", Some("AH00674"), "the target of a redirect is no URL";
     PROXY_NO_ADDRESS: "proxy-no-address", "handler", Some("AH00898"), "the host to be asked has no address";

@@ -1,5 +1,6 @@
 //! Conditional and range requests on a file: 304, 412, 206, 416 (ap_meets_conditions, ap_byterange_filter).
 
+use crate::apache::content::include;
 use crate::apache::core::{FileETag, RangeLimit};
 use crate::apache::model::M_GET;
 use crate::apache::request::{Cx, Handled, RequestRec};
@@ -40,8 +41,11 @@ pub(crate) fn answer<'c>(r: &mut RequestRec<'c>, stat: &Stat, cx: &mut Cx<'c>) -
     let (Some(modified), Some(size)) = (stat.mtime, stat.size) else {
         return cx.unanswerable(Subject::Time(path.to_path_buf()), None);
     };
-    let facts = Facts { modified, size, parts: r.per_dir.core.etag.parts(), path };
+    let validators = include::validators(r, cx);
+    let parts = if validators.tagged { r.per_dir.core.etag.parts() } else { 0 };
+    let facts = Facts { modified, size, parts, path };
     if !r.no_local_copy
+        && validators.compared
         && let Some(ended) = meets_conditions(r, &facts, cx)
     {
         return ended;
@@ -192,6 +196,10 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
     if facts.size == 0 || !r.headers_in.contains(b"Range") || if_range(r, facts, cx) == Condition::NoMatch {
         return Handled::Ok;
     }
+    // mod_data ends the page elsewhere than the file does, so its length is not known in time.
+    if r.per_dir.core.output_filters.iter().flatten().any(|name| name == b"data") && cx.has_module("data_module") {
+        return Handled::Ok;
+    }
     let status = ranged(r, facts.size);
     conclude(r, status)
 }
@@ -236,8 +244,7 @@ fn ranged(r: &RequestRec, size: u64) -> u16 {
     let core = &r.per_dir.core;
     match set_byte_range(specs, size) {
         Ranges::Ignored => 200,
-        // MaxRanges none: no ranges at all, not even an error.
-        Ranges::Unsatisfiable if core.max_ranges == Some(RangeLimit::None) => 200,
+        // Even under `MaxRanges none`.
         Ranges::Unsatisfiable => 416,
         Ranges::Some { count, overlaps, reversals } => {
             let exceeds = |limit: Option<RangeLimit>, default: u32, value: u32| match limit {
@@ -272,7 +279,10 @@ fn set_byte_range(specs: &[u8], size: u64) -> Ranges {
     let mut sum = 0u64;
     let mut unsatisfiable = false;
     let mut open: Option<(u64, u64)> = None;
-    // ap_getword treats runs of commas as one separator and stops at an empty word.
+    // ap_getword treats a run of commas as one separator, and an empty word in front of one ends the list.
+    if specs.starts_with(b",") {
+        return Ranges::Ignored;
+    }
     for spec in specs.split(|&byte| byte == b',').filter(|spec| !spec.is_empty()) {
         let Some(dash) = spec.iter().position(|&byte| byte == b'-') else { return Ranges::Ignored };
         let (first, last) = (&spec[..dash], &spec[dash + 1..]);
@@ -355,5 +365,7 @@ mod tests {
         assert_eq!(set_byte_range(b"10-", 10), Ranges::Unsatisfiable);
         assert_eq!(set_byte_range(b"4-2", 10), Ranges::Ignored);
         assert_eq!(set_byte_range(b"x", 10), Ranges::Ignored);
+        assert_eq!(set_byte_range(b"1-2,,5-6,", 10), some(2, 0, 0));
+        assert_eq!(set_byte_range(b",1-2", 10), Ranges::Ignored);
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use crate::apache::core::{ErrorDocument, is_url};
 use crate::apache::expr::Failure;
+use crate::apache::headers;
 use crate::apache::model::M_GET;
 use crate::apache::request::subrequest::internal_redirect;
 use crate::apache::request::{Cx, End, Handled, Parent, RequestRec, expr_text};
@@ -16,10 +17,10 @@ pub(crate) fn finish<'c>(handled: Handled, r: &mut RequestRec<'c>, cx: &mut Cx<'
     match handled {
         Handled::Ok | Handled::Done | Handled::Declined => {
             if let Some(status) = r.rewrite.abandoned_status() {
-                return end(r, Outcome::Response(status), None);
+                return respond(status, None, true, r, cx);
             }
             let decision = if r.status >= 300 { r.decision.take().or_else(|| first_error(r).1) } else { None };
-            end(r, Outcome::Response(r.status), decision)
+            respond(r.status, decision, true, r, cx)
         }
         Handled::Status(status) => die(status, r, cx),
         Handled::Upstream => end(r, Outcome::Upstream, None),
@@ -29,6 +30,15 @@ pub(crate) fn finish<'c>(handled: Handled, r: &mut RequestRec<'c>, cx: &mut Cx<'
         }
         Handled::Unknown => end(r, Outcome::Unknown, None),
         Handled::Finished => cx.end.take().unwrap_or_else(|| end(r, Outcome::Unknown, None)),
+    }
+}
+
+/// ap_http_header_filter: headers that no message may hold make a 500 of the response.
+fn respond<'c>(status: u16, decision: Option<Decision>, success: bool, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
+    match headers::spoiled(r, success, cx) {
+        Ok(None) => end(r, Outcome::Response(status), decision),
+        Ok(Some((origin, cause))) => end(r, Outcome::Response(500), Some(Decision::new(cause).by(Some(origin)))),
+        Err(_) => end(r, Outcome::Unknown, None),
     }
 }
 
@@ -57,7 +67,7 @@ fn first_error(r: &RequestRec) -> (u16, Option<Decision>) {
 fn die<'c>(status: u16, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
     if r.status != 200 {
         let (first, decision) = first_error(r);
-        return end(r, Outcome::Response(first), decision);
+        return respond(first, decision, false, r, cx);
     }
     let documents = &r.per_dir.core.error_documents;
     let document = documents.iter().find(|(code, _)| *code == status).map(|(_, document)| document.clone());
@@ -76,7 +86,7 @@ fn die<'c>(status: u16, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
     };
     let Some((target, origin)) = target else {
         let decision = r.decision.take();
-        return end(r, Outcome::Response(status), decision);
+        return respond(status, decision, false, r, cx);
     };
     cx.note("error_document", origin, || Event::ErrorDocument { status, target: target.clone() });
     if is_url(&target) {
@@ -84,11 +94,11 @@ fn die<'c>(status: u16, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
         decision.inner = r.decision.take().map(Box::new);
         r.status = 302;
         r.location = Some(target);
-        return end(r, Outcome::Response(302), Some(decision));
+        return respond(302, Some(decision), false, r, cx);
     }
     if !target.starts_with(b"/") {
         let decision = r.decision.take();
-        return end(r, Outcome::Response(status), decision);
+        return respond(status, decision, false, r, cx);
     }
     r.no_local_copy = true;
     r.subprocess_env.set(b"REQUEST_METHOD", &r.method.clone());

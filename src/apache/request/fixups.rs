@@ -1,6 +1,6 @@
 //! What the file is, and the last changes before a handler: type_checker and fixups.
 
-use crate::apache::content::{dav, dir};
+use crate::apache::content::{dav, dir, include};
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
@@ -13,13 +13,14 @@ use crate::source::Setting;
 const TYPE_CHECKER: [Hook; 2] = [negotiation::find_ct, mime::find_ct];
 
 /// mod_dir has the last word, so that an index is looked for only where nothing else took the request.
-const FIXUPS: [Hook; 8] = [
+const FIXUPS: [Hook; 9] = [
     rewrite::hook_fixup,
     proxy::fixups,
     alias::fixups,
     env::fixups,
     dav::fixups,
     rewrite::hook_mimetype,
+    include::fixups,
     speling::fixups,
     dir::fixups,
 ];
@@ -40,7 +41,7 @@ fn override_type<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let core = &r.per_dir.core;
     if let Some(mime_type) = core.mime_type.clone().filter(|mime_type| mime_type.value != b"none") {
         r.content_type = Some(mime_type.value);
-        r.content_type_trusted = true;
+        r.content_type_by = mime_type.origin;
     }
     if let Some(handler) = r.per_dir.core.handler.clone() {
         let name = match &handler.value {

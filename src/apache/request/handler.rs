@@ -26,15 +26,13 @@ const HANDLERS: [Hook; 11] = [
     default_handler::handler,
 ];
 
-/// ap_invoke_handler: a media type that the configuration set acts as handler name.
+/// ap_invoke_handler: without a handler the media type is one's name.
 pub(crate) fn invoke<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if r.handler.is_none() {
-        let trusted = r.content_type.as_ref().filter(|_| r.content_type_trusted);
-        let name = match trusted {
-            Some(media) => media.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end().to_vec(),
-            None => b"default-handler".to_vec(),
-        };
-        r.handler = Some(Setting::default_value(name));
+        r.handler = Some(match &r.content_type {
+            Some(media) => Setting { value: without_parameters(media).to_vec(), origin: r.content_type_by },
+            None => Setting::default_value(b"default-handler".to_vec()),
+        });
     }
     let name = r.handler.as_ref().map(|handler| handler.value.clone()).unwrap_or_default();
     cx.note("handler", r.handler.as_ref().and_then(|handler| handler.origin), || Event::Handler { name });
@@ -42,6 +40,11 @@ pub(crate) fn invoke<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         Handled::Declined => r.refuse(Decision::new(&cause::apache::NO_HANDLER), 500),
         handled => handled,
     }
+}
+
+/// ap_field_noparam: `text/html` of `text/html; charset=utf-8`.
+fn without_parameters(media: &[u8]) -> &[u8] {
+    media.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end()
 }
 
 /// mod_rewrite's redirect-handler: the per-directory rules left a path in the file name.

@@ -87,8 +87,10 @@ pub(crate) struct RequestRec<'c> {
     pub handler: Option<Setting<Vec<u8>>>,
     /// Media type.
     pub content_type: Option<Vec<u8>>,
-    /// Whether the configuration set the media type, so that it may name a handler (AP_REQUEST_IS_TRUSTED_CT).
-    pub content_type_trusted: bool,
+    /// The directive that gave the media type, if one did.
+    pub content_type_by: Option<Origin>,
+    /// Output filters that extensions and handlers add, in lower case.
+    pub output_filters: Vec<Vec<u8>>,
     /// Content coding.
     pub content_encoding: Option<Vec<u8>>,
     /// Languages.
@@ -170,7 +172,8 @@ impl<'c> RequestRec<'c> {
             hostname: None,
             handler: None,
             content_type: None,
-            content_type_trusted: false,
+            content_type_by: None,
+            output_filters: Vec::new(),
             content_encoding: None,
             content_languages: Vec::new(),
             user: None,

@@ -86,7 +86,8 @@ fn reset(r: &mut RequestRec) {
     r.args = None;
     r.handler = None;
     r.content_type = None;
-    r.content_type_trusted = false;
+    r.content_type_by = None;
+    r.output_filters = Vec::new();
     r.content_encoding = None;
     r.content_languages = Vec::new();
     r.user = None;
@@ -268,7 +269,8 @@ pub(crate) fn internal_fast_redirect<'c>(sub: RequestRec<'c>, r: &mut RequestRec
     r.finfo = sub.finfo;
     r.handler = sub.handler;
     r.content_type = sub.content_type;
-    r.content_type_trusted = sub.content_type_trusted;
+    r.content_type_by = sub.content_type_by;
+    r.output_filters = sub.output_filters;
     r.content_encoding = sub.content_encoding;
     r.content_languages = sub.content_languages;
     r.per_dir = sub.per_dir;
