@@ -12,6 +12,26 @@ use crate::cases::{self, Program};
 
 /// Causes that no recorded answer can have, and why.
 const NOT_RECORDED: &[(&str, &str)] = &[
+    ("apache/configuration-refused", "a refused configuration is shown with the code of its first problem"),
+    ("apache/not-listening", "nobody answers there"),
+    ("apache/proxyreq-untranslated", "mod_proxy maps every request that it takes for a proxy's"),
+    ("apache/lookup-file-failed", "the status of a sub-request, which no caller hands on"),
+    ("apache/rewrite-stat-refused", "UNC paths, which only Windows has"),
+    ("apache/cgi-nph-included", "stands in an included part of a page, not in its status"),
+    ("apache/cern-meta-unreadable", "mod_cern_meta is not simulated"),
+    ("apache/dav-operation", "depends on locks and on what clients wrote before: a question"),
+    ("apache/proxy-connect-port", "mod_proxy_connect"),
+    ("apache/proxy-ftp-login", "the answer of the FTP server"),
+    ("apache/proxy-no-url", "what is no URL is refused at start or left to other handlers"),
+    ("apache/upstream-403", "an answer from behind the server is an outcome of its own"),
+    ("apache/third-party", "a module that is not simulated is a question"),
+    ("apache/ssl-sni-mismatch", "which settings of two servers differ is a question"),
+    ("apache/no-tls-here", "a client that speaks TLS to a plain port reads no answer"),
+    ("apache/invalid-uri", "what is no path was refused earlier, or is a proxy's"),
+    ("apache/rewrite-not-a-path", "since 2.4.60 a rule of a server makes a path of everything"),
+    ("apache/too-many-subrequests", "stands in the answer as what the fallback or index met"),
+    ("apache/proxy-no-address", "needs a resolver"),
+    ("apache/no-handler", "the default handler takes what nobody else took"),
     ("nginx/config-refused", "a refused configuration is shown with the code of its first problem"),
     ("nginx/named-location-empty-uri", "only an error page can lead there: it is the page that fails"),
     ("nginx/limit-req", "a request alone keeps within any rate; that it does not is the alternative"),
@@ -28,6 +48,7 @@ const NOT_RECORDED: &[(&str, &str)] = &[
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        Trial::test("coverage::every_cause_of_apache_is_recorded", || causes("apache")),
         Trial::test("coverage::every_cause_of_nginx_is_recorded", || causes("nginx")),
         Trial::test("coverage::every_trap_has_its_case", traps),
     ]

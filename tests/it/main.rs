@@ -42,8 +42,8 @@ fn main() {
     trials.extend(book::trials());
     trials.extend(corpus_apache::trials());
     trials.extend(corpus_nginx::trials());
-    trials.extend(tidy::trials());
     trials.extend(coverage::trials());
+    trials.extend(tidy::trials());
     match honesty::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("honesty", move || Err(why.into()))),
