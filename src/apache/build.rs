@@ -137,7 +137,7 @@ fn merged(main: &Draft, draft: Draft, index: usize) -> ServerConf {
         Arc::new(main.iter().cloned().chain(own).collect())
     };
     let mut directories: Vec<Arc<Section>> = main.directories.iter().cloned().chain(draft.directories).collect();
-    // ap_core_reorder_directories: by components, regular expressions last; a stable sort keeps the order of the file.
+    // ap_core_reorder_directories: regular expressions last, each sort by components; a stable sort keeps the order of the file.
     directories.sort_by_key(|section| (matches!(section.matcher, Matcher::Regex(_)), section.components));
     let is_main = index == 0;
     let mut dir = DirConf::merge(&main.dir, &draft.dir);
@@ -261,16 +261,16 @@ impl<'b> Builder<'b> {
             word = getword_conf(&mut args).into_owned();
             regex = true;
         }
-        let (matcher, components) = if regex {
-            (Matcher::Regex(Pattern::new(&word, Options::apache(false)).ok()?), 0)
+        let matcher = if regex {
+            Matcher::Regex(Pattern::new(&word, Options::apache(false)).ok()?)
         } else {
             if word != b"/" {
                 word = directory_path(&word);
             }
-            let components = if word == b"/" { 0 } else { word.iter().filter(|&&byte| byte == b'/').count() };
-            let matcher = if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) };
-            (matcher, components)
+            if is_fnmatch(&word) { Matcher::Glob(word.clone()) } else { Matcher::Literal(word.clone()) }
         };
+        // Of an expression, too: the slashes in its text. Case: expressions-are-sorted-by-their-slashes.
+        let components = if word == b"/" { 0 } else { word.iter().filter(|&&byte| byte == b'/').count() };
         let inner = Scope { place: Place::Directory, path: Some(word), ..scope.clone() };
         Some(self.finish(node, matcher, components, false, &inner, draft))
     }
@@ -408,6 +408,9 @@ impl<'b> Builder<'b> {
 
     /// One directive that is no section: the module that owns it gets it.
     fn directive(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
+        if node.skipped {
+            return node.rows.iter().flat_map(|row| row.modules).for_each(|module| touch(module, dir));
+        }
         if node.opaque() {
             return note_opaque(node, scope, draft, dir);
         }
@@ -501,6 +504,20 @@ fn listen(word: &[u8]) -> Option<Listen> {
             };
             Some(Listen { address, port: port.parse().ok()? })
         }
+    }
+}
+
+/// A directive that a `Nonfatal` override skips makes a record of its module all the same, and even an empty one takes the
+/// place of what a module that does not merge its records said further out.
+fn touch(module: &str, dir: &mut DirConf) {
+    match module {
+        "access_compat_module" => drop(dir.access_compat.get_or_insert_default()),
+        "authn_file_module" => drop(dir.authn_file.get_or_insert_default()),
+        "authn_anon_module" => drop(dir.authn_anon.get_or_insert_default()),
+        "authz_groupfile_module" => drop(dir.authz_groupfile.get_or_insert_default()),
+        "rewrite_module" => drop(dir.rewrite.get_or_insert_default()),
+        "speling_module" => drop(dir.speling.get_or_insert_default()),
+        _ => {}
     }
 }
 

@@ -177,7 +177,7 @@ impl<'a> Checker<'a> {
         Checker { known, fs: None, allowed, methods, defined: Defined::default(), problems: Vec::new() }
     }
 
-    /// Checks the directives of one level; those that a `Nonfatal` override skips are taken out.
+    /// Checks the directives of one level; sections that a `Nonfatal` override skips are taken out, other directives marked.
     fn walk(&mut self, nodes: &mut Vec<Node>, place: &Place) {
         let mut last_if = false;
         nodes.retain_mut(|node| {
@@ -193,7 +193,7 @@ impl<'a> Checker<'a> {
         });
     }
 
-    /// Checks one directive; `false`: the server skips it.
+    /// Checks one directive; `false`: nothing of it is left.
     fn directive(&mut self, node: &mut Node, place: &Place) -> bool {
         let known = self.known;
         let mut rows = known.modules.rows(node.written.as_bytes()).filter(|row| !row.runs_while_reading()).peekable();
@@ -211,7 +211,8 @@ impl<'a> Checker<'a> {
                 let severity = if skipped { Severity::Warning } else { Severity::Refused };
                 let help = format!("{} is allowed in {}", row.name, row.places());
                 self.report(severity, ProblemKind::Context, message, node, Some(help));
-                return !skipped;
+                node.skipped = skipped;
+                return !skipped || !node.section;
             }
             let refused = match arity::take(row, &node.args) {
                 Err(message) => Some((ProblemKind::Arity, message)),

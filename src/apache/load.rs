@@ -41,6 +41,8 @@ pub struct Node {
     pub name: String,
     /// The name as written, after `${VAR}` replacement, with the `<` of a section.
     pub written: String,
+    /// Whether a `Nonfatal` override skips it.
+    pub skipped: bool,
     /// Whether it is a section.
     pub section: bool,
     /// Every row of that name, of loaded modules and others; empty: no table has it.
@@ -225,7 +227,7 @@ impl Override {
 /// An `.htaccess` as it was read.
 #[derive(Debug)]
 pub struct Htaccess {
-    /// Its directives, without the ones that a `Nonfatal` override skips.
+    /// Its directives; those that a `Nonfatal` override skips are marked, unknown ones and sections taken out.
     pub nodes: Vec<Node>,
     /// Problems in the order in which the server meets them; the first refusal is the reason of the 500.
     pub problems: Vec<Problem>,
@@ -264,6 +266,7 @@ fn node(written: &[u8], args: &[u8], origin: Origin, line: u32) -> Node {
     Node {
         name: if section { lower[1..].to_owned() } else { lower },
         written: String::from_utf8_lossy(written).into_owned(),
+        skipped: false,
         section,
         rows: directives::lookup(written),
         args: args.into(),

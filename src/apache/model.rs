@@ -220,7 +220,7 @@ pub(crate) struct Section {
     pub is_else: bool,
     /// The section's start line.
     pub origin: Origin,
-    /// Number of components of a Directory's path; 0 for `/`.
+    /// Number of components of a Directory's path, of an expression the number of its slashes; 0 for `/`.
     pub components: usize,
     /// The records it holds.
     pub conf: Arc<DirConf>,
