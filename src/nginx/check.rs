@@ -15,6 +15,7 @@ mod logs;
 mod misc;
 mod proxy;
 mod rewrite;
+mod scope;
 mod setter;
 mod stream;
 mod tables;
@@ -95,15 +96,15 @@ struct Block<'a> {
     /// Values of bitmask directives that were given.
     bits: HashSet<(&'static str, usize)>,
     /// The location, where the block is one or lies in one.
-    location: http::Place,
+    location: scope::Place,
     /// What the end of the block needs to know.
-    facts: http::Facts,
+    facts: scope::Facts,
 }
 
 impl<'a> Block<'a> {
     fn new(context: Contexts, opener: Option<Placed<'a>>) -> Self {
         let (seen, bits) = (HashSet::new(), HashSet::new());
-        Block { context, opener, seen, bits, location: http::Place::default(), facts: http::Facts::default() }
+        Block { context, opener, seen, bits, location: scope::Place::default(), facts: scope::Facts::default() }
     }
 
     /// nginx's usual answer to a second use: `is duplicate`.
@@ -128,7 +129,7 @@ struct Checker<'a> {
     at: (FileId, u32),
     main: core::Main,
     zones: limits::Zones,
-    http: http::Http<'a>,
+    http: scope::Http<'a>,
     stream: stream::Stream<'a>,
 }
 
@@ -143,7 +144,7 @@ impl<'a> Checker<'a> {
             at: (FileId(0), 0),
             main: core::Main::default(),
             zones: limits::Zones::default(),
-            http: http::Http::new(build, modern),
+            http: scope::Http::new(build, modern),
             stream: stream::Stream::new(build, modern),
         }
     }

@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use super::http::{Match, Scope, at};
+use super::http::at;
 use super::listen::Listen;
+use super::scope::{Match, Scope};
 use super::tables::{Added, Keys};
 use super::{Checker, Named, Refusal, Verdict, bad, refusal, show, value};
 use crate::nginx::directives::Contexts;

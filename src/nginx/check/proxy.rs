@@ -1,6 +1,6 @@
 //! Handing a request over: `NAME_pass` and what shapes it.
 
-use super::http::{Match, Redirects};
+use super::scope::{Match, Redirects};
 use super::upstream::{is_bindable, url};
 use super::{Block, Checker, Verdict, bad, refusal, show};
 use crate::nginx::directives::Row;

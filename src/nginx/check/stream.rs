@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
             "map" => self.map(directive, &values, block),
             "geo" => self.geo(directive, &values, block),
             "split_clients" => self.split_clients(directive, &values, block),
-            "geoip2" => self.geoip2(directive, block),
+            "geoip2" => self.geoip2(directive, &values, block),
             "allow" | "deny" => self.access_rule(directive, first),
             "set_real_ip_from" => self.realip_from(directive, first),
             "resolver" => {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::access::{Network, v4};
 use super::{Block, Checker, Verdict, bad, refusal, show, value};
+use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
 
 /// The keys of one of nginx's hashes (`ngx_hash_add_key`).
@@ -302,11 +303,26 @@ impl<'a> Checker<'a> {
     }
 
     /// `geoip2 FILE { $name …; }` of a module by others: its variables.
-    pub(super) fn geoip2(&mut self, directive: Placed<'a>, block: &Block<'a>) -> Verdict {
+    pub(super) fn geoip2(&mut self, directive: Placed<'a>, values: &[&'a [u8]], block: &Block<'a>) -> Verdict {
         let context = block.context;
+        let &[file] = values else { return Ok(()) };
+        if context == Contexts::HTTP {
+            if self.http.databases.contains(&file) {
+                return bad(format!("Duplicate GeoIP2 mmdb - {}", show(file)));
+            }
+            self.http.databases.push(file);
+        }
         self.lines(directive, |checker, line| match checker.name(line) {
-            name @ [b'$', ..] => checker.define(name, context),
-            _ => Ok(()),
+            name @ [b'$', ..] => {
+                let values = checker.values(line);
+                let source = values.iter().find_map(|word| word.strip_prefix(b"source="));
+                if let Some(source) = source.filter(|source| !source.starts_with(b"$")) {
+                    return bad(format!("invalid source variable name \"{}\"", show(source)));
+                }
+                checker.define(name, context)
+            }
+            b"auto_reload" => Ok(()),
+            name => bad(format!("invalid setting \"{}\"", show(name))),
         });
         Ok(())
     }

@@ -2,14 +2,13 @@
 //! MaxMind database, where that file can be read. The file is read when the first variable of it is needed.
 
 use std::net::IpAddr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use maxminddb::{PathElement, Reader};
 
 use super::super::complex::{ComplexValue, Evaluated};
 use super::super::inet;
+use super::super::mapping::{full_name, path_from};
 use super::super::request::{Cx, HttpRequest};
 use super::super::variables::{self, Definition, Table, Value};
 use super::Entry;
@@ -32,14 +31,13 @@ pub struct Lookup {
 
 #[derive(Debug)]
 struct Database {
-    path: PathBuf,
+    file: Box<[u8]>,
     reader: OnceLock<Option<Reader<Vec<u8>>>>,
 }
 
 /// Reads the block of a database and defines its variables.
 pub(super) fn define(database: &[u8], lines: &[Entry], table: &mut Table) {
-    let path = Path::new(std::ffi::OsStr::from_bytes(database)).to_path_buf();
-    let database = Arc::new(Database { path, reader: OnceLock::new() });
+    let database = Arc::new(Database { file: database.into(), reader: OnceLock::new() });
     for line in lines {
         let [name, rest @ ..] = &*line.words else { continue };
         let Some(name) = name.strip_prefix(b"$") else { continue };
@@ -73,9 +71,12 @@ impl Lookup {
                 Evaluated::Overrun => None,
             },
         };
-        let reader = self.database.reader.get_or_init(|| match cx.world.fs.read(&self.database.path, LARGEST) {
-            Fact::Known(Ok(bytes)) => Reader::from_source(bytes).ok(),
-            _ => None,
+        let reader = self.database.reader.get_or_init(|| {
+            let path = path_from(full_name(&cx.config.prefix, &self.database.file));
+            match cx.world.fs.read(&path, LARGEST) {
+                Fact::Known(Ok(bytes)) => Reader::from_source(bytes).ok(),
+                _ => None,
+            }
         });
         let Some(reader) = reader else { return unknown() };
         if self.path.first().is_some_and(|first| first == "metadata") {
