@@ -1,9 +1,9 @@
-//! Whether a client certificate given as PEM is accepted, as far as it can be told without cryptography: a certificate
-//! whose issuer is none of the configured authorities is refused; anything else is a question.
+//! Whether a client certificate is accepted. Of one that is given as PEM it can be told without cryptography whether it
+//! has expired and whether its issuer is one of the configured authorities; anything else is a question.
 
 use super::base64::{self, Alphabet};
 use super::mapping::{full_name, path_from};
-use super::model::SrvConf;
+use super::model::{SrvConf, VerifyClient};
 use super::request::Cx;
 use crate::fact::{Fact, Question, Subject};
 use crate::fs;
@@ -12,41 +12,84 @@ use crate::request::ClientCert;
 /// Longest file of authorities that is read, in bytes (4 MiB).
 const MAX_FILE: u64 = 4 << 20;
 
-static ACCEPTED: ClientCert = ClientCert::Ok;
-static REFUSED: ClientCert = ClientCert::Failed;
+/// What a client certificate comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// None is shown.
+    None,
+    /// It verifies.
+    Accepted,
+    /// No configured authority has issued it, and nothing else is wrong with it.
+    UnknownIssuer,
+    /// Something else is wrong with it.
+    Refused,
+}
 
-/// What the server's settings make of the certificate: [`ClientCert::Ok`], `Failed` or `None`.
-pub(super) fn verdict<'a>(shown: &'a ClientCert, srv: &SrvConf, cx: &Cx<'a>) -> &'a ClientCert {
-    let ClientCert::Pem(pem) = shown else { return shown };
-    if issued_elsewhere(pem, srv, cx) {
-        return &REFUSED;
+/// What the server's settings make of the certificate.
+pub(super) fn verdict(shown: &ClientCert, srv: &SrvConf, cx: &Cx) -> Verdict {
+    match shown {
+        ClientCert::None => Verdict::None,
+        // Nobody can have vouched for it.
+        ClientCert::Ok if authorities(srv).next().is_none() => Verdict::UnknownIssuer,
+        ClientCert::Ok => Verdict::Accepted,
+        ClientCert::Failed if srv.ssl_verify_client.value == VerifyClient::OptionalNoCa => {
+            let question = Question::at(Subject::Certificate("the client's".to_owned()), srv.ssl_verify_client.origin);
+            let words =
+                ["nobody here knows who issued the client certificate", "the client certificate is bad otherwise"];
+            if cx.inquiry.choose(question, &words) == 0 { Verdict::UnknownIssuer } else { Verdict::Refused }
+        }
+        ClientCert::Failed => Verdict::Refused,
+        ClientCert::Pem(pem) => of_pem(pem, srv, cx),
     }
+}
+
+fn of_pem(pem: &[u8], srv: &SrvConf, cx: &Cx) -> Verdict {
+    let shown = certificates(pem);
+    let Some(fields) = shown.first().and_then(|leaf| Fields::of(leaf)) else { return ask(srv, cx) };
+    match (cx.world.now, fields.not_before(), fields.not_after()) {
+        (Some(now), Some(begin), Some(end)) if now < begin || now > end => Verdict::Refused,
+        (Some(_), Some(_), Some(_)) if authorities(srv).next().is_none() || issued_elsewhere(&shown, srv, cx) => {
+            Verdict::UnknownIssuer
+        }
+        _ if issued_elsewhere(&shown, srv, cx) && srv.ssl_verify_client.value != VerifyClient::OptionalNoCa => {
+            Verdict::Refused
+        }
+        _ => ask(srv, cx),
+    }
+}
+
+/// Signatures are not looked at.
+fn ask(srv: &SrvConf, cx: &Cx) -> Verdict {
     let question = Question::at(Subject::Certificate("the client's".to_owned()), srv.ssl_verify_client.origin);
     let words = ["the client certificate verifies", "the client certificate does not verify"];
-    if cx.inquiry.choose(question, &words) == 0 { &ACCEPTED } else { &REFUSED }
+    if cx.inquiry.choose(question, &words) == 0 { Verdict::Accepted } else { Verdict::Refused }
+}
+
+/// The files of authorities, as they are written.
+fn authorities(srv: &SrvConf) -> impl Iterator<Item = &[u8]> {
+    [&srv.ssl_client_certificate.value, &srv.ssl_trusted_certificate.value].into_iter().flatten().map(|file| &**file)
 }
 
 /// Whether a lone certificate names an issuer that is no configured authority, all of which can be read.
-fn issued_elsewhere(pem: &[u8], srv: &SrvConf, cx: &Cx) -> bool {
-    let shown = certificates(pem);
-    let [leaf] = &*shown else { return false };
-    let Some((issuer, _)) = names(leaf) else { return false };
-    let mut authorities = Vec::new();
-    for file in [&srv.ssl_client_certificate.value, &srv.ssl_trusted_certificate.value].into_iter().flatten() {
+fn issued_elsewhere(shown: &[Vec<u8>], srv: &SrvConf, cx: &Cx) -> bool {
+    let [leaf] = shown else { return false };
+    let Some(Fields { issuer, .. }) = Fields::of(leaf) else { return false };
+    let mut known = Vec::new();
+    for file in authorities(srv) {
         let path = path_from(full_name(&cx.config.conf_prefix, file));
         let bytes = match fs::real_path(cx.world.fs, &path) {
             Fact::Known(Ok(path)) => cx.world.fs.read(&path, MAX_FILE),
             _ => return false,
         };
         match bytes {
-            Fact::Known(Ok(bytes)) => authorities.extend(certificates(&bytes)),
+            Fact::Known(Ok(bytes)) => known.extend(certificates(&bytes)),
             _ => return false,
         }
     }
     let is_authority = |certificate: &Vec<u8>| {
-        certificate == leaf || names(certificate).is_some_and(|(_, subject)| subject.eq_ignore_ascii_case(issuer))
+        certificate == leaf || Fields::of(certificate).is_some_and(|fields| fields.subject.eq_ignore_ascii_case(issuer))
     };
-    !authorities.is_empty() && !authorities.iter().any(is_authority)
+    !known.is_empty() && !known.iter().any(is_authority)
 }
 
 /// The DER bytes of every certificate in a PEM file.
@@ -62,24 +105,61 @@ fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Issuer and subject of a DER certificate (RFC 5280, 4.1), as they are encoded.
-fn names(certificate: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (certificate, _) = element(certificate)?;
-    let (mut fields, _) = element(certificate.content)?;
-    let mut next = || -> Option<Element<'_>> {
-        let (field, rest) = element(fields.content)?;
-        fields.content = rest;
-        Some(field)
-    };
-    // version [0], where it is not v1; then serial number, signature, issuer, validity, subject.
-    const VERSION: u8 = 0xa0;
-    if next()?.tag == VERSION {
+/// What is read of a DER certificate (RFC 5280, 4.1), as it is encoded.
+struct Fields<'d> {
+    issuer: &'d [u8],
+    validity: &'d [u8],
+    subject: &'d [u8],
+}
+
+impl<'d> Fields<'d> {
+    fn of(certificate: &'d [u8]) -> Option<Fields<'d>> {
+        let (certificate, _) = element(certificate)?;
+        let (mut fields, _) = element(certificate.content)?;
+        let mut next = || -> Option<Element<'d>> {
+            let (field, rest) = element(fields.content)?;
+            fields.content = rest;
+            Some(field)
+        };
+        // version [0], where it is not v1; then serial number, signature, issuer, validity, subject.
+        const VERSION: u8 = 0xa0;
+        if next()?.tag == VERSION {
+            next()?;
+        }
         next()?;
+        let issuer = next()?.content;
+        let validity = next()?.content;
+        Some(Fields { issuer, validity, subject: next()?.content })
     }
-    next()?;
-    let issuer = next()?;
-    next()?;
-    Some((issuer.content, next()?.content))
+
+    /// Seconds since 1970.
+    fn not_before(&self) -> Option<i64> {
+        time(&element(self.validity)?.0)
+    }
+
+    /// Seconds since 1970.
+    fn not_after(&self) -> Option<i64> {
+        let (_, rest) = element(self.validity)?;
+        time(&element(rest)?.0)
+    }
+}
+
+/// A UTCTime (two digits of a year: 1950 to 2049) or a GeneralizedTime, both in the form that ends in `Z`.
+fn time(element: &Element) -> Option<i64> {
+    const UTC_TIME: u8 = 0x17;
+    let text = std::str::from_utf8(element.content).ok()?.strip_suffix('Z')?;
+    let (year, rest) = text.split_at_checked(if element.tag == UTC_TIME { 2 } else { 4 })?;
+    let mut year: i64 = year.parse().ok()?;
+    if element.tag == UTC_TIME {
+        year += if year < 50 { 2000 } else { 1900 };
+    }
+    let part = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
+    let (month, day) = (part(0)?, part(2)?);
+    // Days since 1970 of a date in the Gregorian calendar, years taken to begin in March.
+    let shifted = if month > 2 { year } else { year - 1 };
+    let months = (month + 9) % 12;
+    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * months + 2) / 5 + day - 1 - 719_468;
+    Some(days * 86_400 + part(4)? * 3600 + part(6)? * 60 + part(8)?)
 }
 
 struct Element<'d> {
@@ -106,6 +186,16 @@ fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_have_two_or_four_digits_of_a_year() {
+        let of = |tag, text: &'static str| time(&Element { tag, content: text.as_bytes() });
+        assert_eq!(of(0x17, "700101000000Z"), Some(0));
+        assert_eq!(of(0x17, "240229120001Z"), Some(1_709_208_001));
+        assert_eq!(of(0x18, "21000301000000Z"), Some(4_107_542_400));
+        assert_eq!(of(0x17, "2402291200Z"), None);
+        assert_eq!(of(0x17, "240229120001+0100"), None);
+    }
 
     #[test]
     fn elements_have_short_and_long_lengths() {

@@ -92,6 +92,8 @@ pub struct SrvConf {
     pub merge_slashes: Setting<bool>,
     /// Header names may hold `_`.
     pub underscores_in_headers: Setting<bool>,
+    /// `http2` (since 1.25.1).
+    pub http2: Setting<bool>,
     /// Header lines with odd names are dropped, not refused.
     pub ignore_invalid_headers: Setting<bool>,
     /// Number and size of the buffers for a long request line or header.
@@ -123,7 +125,7 @@ pub enum VerifyClient {
     On,
     /// A certificate may be missing, but not bad.
     Optional,
-    /// Whatever is shown is let through.
+    /// A certificate may be missing, or come from an authority that nobody here knows.
     OptionalNoCa,
 }
 
