@@ -24,6 +24,7 @@ causes! {
     NO_LISTENER: "no-listener", "connection", None, "nothing listens on the address the client connects to";
     HANDSHAKE_REJECTED: "handshake-rejected", "connection", None, "`ssl_reject_handshake` ends the TLS handshake: no HTTP answer is given";
     TLS_ON_PLAIN_PORT: "tls-on-plain-port", "connection", Some("client sent invalid method"), "a TLS handshake arrives at a port without `ssl`";
+    HTTP2_ONLY: "http2-only", "connection", Some("invalid connection preface"), "the port understands HTTP/2 only, and the client speaks HTTP/1";
     PROXY_PROTOCOL_MISSING: "proxy-protocol-missing", "connection", Some("broken header"), "the port expects the PROXY protocol and closes any other connection";
 
     // Request line and headers.

@@ -14,6 +14,7 @@ impl Default for SrvConf {
         SrvConf {
             merge_slashes: Setting::default_value(true),
             underscores_in_headers: Setting::default_value(false),
+            http2: Setting::default_value(false),
             ignore_invalid_headers: Setting::default_value(true),
             large_client_header_buffers: Setting::default_value((4, 8 << 10)),
             client_header_buffer_size: Setting::default_value(1 << 10),

@@ -36,6 +36,8 @@ pub struct Listen {
     pub ssl: bool,
     /// `proxy_protocol`.
     pub proxy_protocol: bool,
+    /// `http2`.
+    pub http2: bool,
     /// `ipv6only`; on unless written off.
     pub ipv6only: bool,
     /// `quic`: UDP, not reachable by a TCP client.
@@ -55,6 +57,7 @@ impl Listen {
             default_server: false,
             ssl: false,
             proxy_protocol: false,
+            http2: false,
             ipv6only: true,
             quic: false,
         }
@@ -73,6 +76,7 @@ impl Listen {
             default_server: has(&[b"default_server", b"default"]),
             ssl: has(&[b"ssl", b"quic"]),
             proxy_protocol: has(&[b"proxy_protocol"]),
+            http2: has(&[b"http2"]),
             ipv6only: !has(&[b"ipv6only=off"]),
             quic: has(&[b"quic"]),
         };
@@ -184,6 +188,8 @@ pub struct Address {
     pub ssl: bool,
     /// The PROXY protocol is spoken here.
     pub proxy_protocol: bool,
+    /// HTTP/2 is spoken here because a `listen` says so.
+    pub http2: bool,
     /// IPv4 clients are not accepted on this IPv6 socket.
     pub ipv6only: bool,
     names: Names,
@@ -231,6 +237,7 @@ impl Addresses {
                 default_origin: listen.origin,
                 ssl: listen.ssl,
                 proxy_protocol: listen.proxy_protocol,
+                http2: listen.http2,
                 ipv6only: listen.ipv6only,
                 names: Names::default(),
             });
@@ -242,6 +249,7 @@ impl Addresses {
         }
         address.ssl |= listen.ssl;
         address.proxy_protocol |= listen.proxy_protocol;
+        address.http2 |= listen.http2;
         address.ipv6only &= listen.ipv6only;
         if listen.default_server {
             address.default = server;

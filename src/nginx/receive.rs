@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use super::client_cert;
+use super::client_cert::{self, Verdict};
 use super::connect::Accepted;
 use super::listen::{Address, Found};
 use super::model::{Http, Server, VerifyClient};
@@ -42,6 +42,7 @@ pub(super) fn begin<'a>(http: &'a Http, request: &'a Request, accepted: &Accepte
         args: Vec::new(),
         unparsed_uri: Vec::new(),
         version: request.version,
+        http2: false,
         host: None,
         headers: Vec::new(),
         content_length: None,
@@ -82,6 +83,7 @@ pub(super) fn receive<'a>(
 ) -> Flow<Entry> {
     let mut receiver = Receiver { http, address: accepted.address, sni: None };
     receiver.handshake(r, cx)?;
+    receiver.protocol(r, cx)?;
     receiver.request_line(r, cx)?;
     if r.version >= HttpVersion::HTTP_10 {
         receiver.headers(r, cx)?;
@@ -135,10 +137,24 @@ impl<'a> Receiver<'a> {
         ControlFlow::Continue(())
     }
 
+    /// Whether HTTP/2 is spoken. Before 1.25.1 a port for HTTP/2 without TLS understands nothing else.
+    fn protocol(&self, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+        const BOTH_ON_ONE_PORT: Version = Version::new(1, 25, 1);
+        let newer = r.request.version.major == 2;
+        if self.address.http2 && !newer && !r.connection.tls && cx.version < BOTH_ON_ONE_PORT {
+            let decision = Decision::new(causes::HTTP2_ONLY).by(self.address.default_origin);
+            return ControlFlow::Break(Leave::Closed(Box::new(decision)));
+        }
+        r.http2 = newer && (self.address.http2 || r.server.srv.http2.value);
+        ControlFlow::Continue(())
+    }
+
     fn request_line(&mut self, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
         let request = r.request;
         let target = &request.target;
-        let line = match uri::parse_request_line(&request.method, target, request.version, cx.version) {
+        // Pseudo-headers of HTTP/2 are read by the same rules.
+        let version = if r.http2 { HttpVersion::HTTP_11 } else { request.version };
+        let line = match uri::parse_request_line(&request.method, target, version, cx.version) {
             Ok(line) => line,
             Err(LineError::Version) => return refuse(505, causes::INVALID_VERSION),
             Err(LineError::Method | LineError::Method09) => return refuse(400, causes::INVALID_METHOD),
@@ -150,7 +166,7 @@ impl<'a> Receiver<'a> {
             let origin = srv.large_client_header_buffers.origin;
             return error(414, Decision::new(causes::URI_TOO_LONG).by(origin));
         }
-        r.version = line.version;
+        r.version = if r.http2 { request.version } else { line.version };
         self.process_uri(&line, r)?;
         if let Some(host) = &line.host {
             let Some(host) = uri::validate_host(&target[host.clone()], cx.version) else {
@@ -335,12 +351,17 @@ fn client_certificate<'a>(address: &Address, r: &mut HttpRequest<'a>, cx: &mut C
     if verify.value == VerifyClient::Off {
         return ControlFlow::Continue(());
     }
-    r.client_cert = client_cert::verdict(r.client_cert, srv, cx);
-    match (verify.value, r.client_cert) {
-        (VerifyClient::On, ClientCert::None) => {
+    let verdict = client_cert::verdict(r.client_cert, srv, cx);
+    r.client_cert = match verdict {
+        Verdict::None => &ClientCert::None,
+        Verdict::Accepted => &ClientCert::Ok,
+        Verdict::UnknownIssuer | Verdict::Refused => &ClientCert::Failed,
+    };
+    match (verify.value, verdict) {
+        (VerifyClient::On, Verdict::None) => {
             error(496, Decision::new(causes::CLIENT_CERTIFICATE_MISSING).by(verify.origin))
         }
-        (VerifyClient::On | VerifyClient::Optional, ClientCert::Failed) => {
+        (VerifyClient::On | VerifyClient::Optional, Verdict::UnknownIssuer) | (_, Verdict::Refused) => {
             error(495, Decision::new(causes::CLIENT_CERTIFICATE_BAD).by(verify.origin))
         }
         _ => ControlFlow::Continue(()),

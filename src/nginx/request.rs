@@ -284,6 +284,8 @@ pub struct HttpRequest<'a> {
     pub unparsed_uri: Vec<u8>,
     /// The version of the request line.
     pub version: HttpVersion,
+    /// HTTP/2 is spoken.
+    pub http2: bool,
     /// Name from the request line or the Host header, in lower case, without port; empty: none.
     pub host: Option<Vec<u8>>,
     /// Header lines that are kept, in order (names in the client's spelling).
@@ -407,6 +409,7 @@ impl<'a> HttpRequest<'a> {
             args: Vec::new(),
             unparsed_uri: self.unparsed_uri.clone(),
             version: self.version,
+            http2: self.http2,
             host: self.host.clone(),
             headers: self.headers.clone(),
             content_length: self.content_length,

@@ -485,6 +485,7 @@ fn server(name: &[u8], args: &[&[u8]], origin: Origin, srv: &mut SrvConf) -> boo
     let on = || flag(args);
     match (name, args) {
         (b"merge_slashes", _) => assign!(srv.merge_slashes, on(), origin),
+        (b"http2", _) => assign!(srv.http2, on(), origin),
         (b"underscores_in_headers", _) => assign!(srv.underscores_in_headers, on(), origin),
         (b"ignore_invalid_headers", _) => assign!(srv.ignore_invalid_headers, on(), origin),
         (b"large_client_header_buffers", [count, bytes]) => {

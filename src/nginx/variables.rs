@@ -15,7 +15,7 @@ use crate::source::Origin;
 
 pub mod builtin;
 mod connection;
-mod headers;
+pub(in crate::nginx) mod headers;
 mod paths;
 mod regex;
 mod table;

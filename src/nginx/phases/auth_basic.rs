@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::super::base64;
 use super::super::mapping::{full_name, path_from};
 use super::super::request::{Cx, Flow, HttpRequest, Method, error};
+use super::super::version::Version;
 use super::access::Handled;
 use crate::cause::Cause;
 use crate::cause::nginx as causes;
@@ -72,6 +73,7 @@ pub(super) fn auth_basic_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -
         return refuse(r, cx, unauthorized, causes::AUTH_BASIC_UNKNOWN_USER, user, AuthBasic::UnknownUser, Some(path));
     };
     let verdict = match verify_nginx(&password, hash) {
+        Verdict::Match if !is_known_to_crypt(hash, r, cx) => AuthBasic::Mismatch,
         Verdict::Match => AuthBasic::Match,
         Verdict::Mismatch => AuthBasic::Mismatch,
         Verdict::Unverifiable => ask_password(r, cx, user.as_deref().unwrap_or_default()),
@@ -100,6 +102,16 @@ fn find_user<'f>(file: &'f [u8], user: &[u8]) -> Option<&'f [u8]> {
         let end = hash.iter().position(|byte| matches!(byte, b':' | b'\r')).unwrap_or(hash.len());
         Some(&hash[..end])
     })
+}
+
+/// yescrypt is not in every crypt(3): Debian's has it, musl's has not.
+fn is_known_to_crypt(hash: &[u8], r: &HttpRequest, cx: &Cx) -> bool {
+    if cx.version == Version::DEBIAN_1_22_1 || !hash.starts_with(b"$y$") {
+        return true;
+    }
+    let subject = Subject::Other("whether crypt(3) of the server knows yescrypt".to_owned());
+    let words = ["crypt(3) of the server knows yescrypt", "crypt(3) of the server does not know yescrypt"];
+    cx.inquiry.choose(Question::at(subject, r.conf.auth.user_file.origin), &words) == 0
 }
 
 fn ask_password(r: &HttpRequest, cx: &Cx, user: &[u8]) -> AuthBasic {

@@ -15,6 +15,7 @@ use crate::fact::{Question, Subject};
 use crate::fs::{Errno, FileKind, Stat};
 use crate::nginx::filters;
 use crate::nginx::upstream::Target;
+use crate::nginx::variables::headers::find_argument;
 use crate::outcome::Decision;
 use crate::source::{Origin, Setting};
 use crate::trace::nginx::Event;
@@ -156,9 +157,40 @@ fn media<'a>(mp4: bool, origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &mu
     }
 }
 
+/// Whether the query asks for a part (`ngx_http_mp4_handler`): from a `start`, or up to an `end` that is not the start.
 fn asks_for_part(args: &[u8]) -> bool {
-    args.split(|&byte| byte == b'&').any(|pair| {
-        let key = pair.split(|&byte| byte == b'=').next().unwrap_or_default();
-        key.eq_ignore_ascii_case(b"start") || key.eq_ignore_ascii_case(b"end")
-    })
+    let seconds = |name: &[u8]| find_argument(args, name).and_then(milliseconds);
+    seconds(b"start").is_some() || seconds(b"end").is_some_and(|end| end > 0)
+}
+
+/// `ngx_http_mp4_atofp` with three places: digits and at most one dot; more places are not looked at.
+fn milliseconds(text: &[u8]) -> Option<u64> {
+    let mut parts = text.splitn(2, |&byte| byte == b'.');
+    let (whole, fraction) = (parts.next()?, parts.next().unwrap_or_default());
+    let digits = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
+    if text.is_empty() || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    let places = fraction.iter().chain(std::iter::repeat(&b'0')).take(3);
+    let mut number = 0u64;
+    for digit in whole.iter().chain(places) {
+        number = number.checked_mul(10)?.checked_add(u64::from(digit - b'0'))?;
+    }
+    Some(number).filter(|number| *number <= i64::MAX as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_part;
+
+    #[test]
+    fn a_part_begins_or_ends_somewhere() {
+        assert!(asks_for_part(b"start=0"));
+        assert!(asks_for_part(b"x=1&START=1.5000001"));
+        assert!(asks_for_part(b"end=0.001"));
+        assert!(!asks_for_part(b"end=0"));
+        assert!(!asks_for_part(b"start="));
+        assert!(!asks_for_part(b"start=x&end=1.5.5"));
+        assert!(!asks_for_part(b"start=99999999999999999999"));
+    }
 }

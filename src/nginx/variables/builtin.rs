@@ -178,7 +178,11 @@ const ROWS: &[Row] = &[
     row("proxy_protocol_port", |r, _| connection::proxy_protocol(r, "proxy_protocol_port")),
     row("proxy_protocol_server_addr", |r, _| connection::proxy_protocol(r, "proxy_protocol_server_addr")),
     row("proxy_protocol_server_port", |r, _| connection::proxy_protocol(r, "proxy_protocol_server_port")),
-    row("http2", |_, _| Value::NotFound),
+    row("http2", |r, _| match (r.http2, r.connection.tls) {
+        (true, true) => Value::text("h2"),
+        (true, false) => Value::text("h2c"),
+        (false, _) => Value::NotFound,
+    }),
     since(25, 0, row("http3", |_, _| Value::NotFound)),
     since(25, 0, row("quic", |_, _| Value::NotFound)),
     // TLS.

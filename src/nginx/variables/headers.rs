@@ -60,7 +60,7 @@ pub(super) fn argument<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>, name: &[u8])
 }
 
 /// `ngx_http_arg`.
-fn find_argument<'q>(args: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
+pub(in crate::nginx) fn find_argument<'q>(args: &'q [u8], name: &[u8]) -> Option<&'q [u8]> {
     if name.is_empty() {
         return None;
     }
