@@ -113,6 +113,11 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
         return Run { outcome: Outcome::Closed, decision: Some(decision), ..Run::default() };
     };
     let inquiry = Inquiry::new(world.answers);
+    // A part of the configuration that nobody could read may say anything.
+    if let Some(question) = config.loaded.questions.first() {
+        inquiry.unanswerable(question.clone());
+        return Run { outcome: Outcome::Unknown, asked: inquiry.into_asked(), ..Run::default() };
+    }
     let unknown;
     let identity = match (world.worker, &config.worker) {
         (Some(identity), _) | (None, Fact::Known(identity)) => identity,

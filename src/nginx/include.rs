@@ -423,8 +423,8 @@ impl Loader<'_> {
                     Matcher::Pattern(pattern) => {
                         let names = self.names(dir);
                         let matching = names.iter().filter(|name| matches(pattern, name));
-                        let paths = matching.map(|name| dir.join(OsStr::from_bytes(name)));
-                        next.extend(paths.filter(|path| last || self.is_directory(path)));
+                        let paths: Vec<_> = matching.map(|name| dir.join(OsStr::from_bytes(name))).collect();
+                        next.extend(paths.into_iter().filter(|path| last || self.is_directory(path)));
                     }
                 }
             }
@@ -445,12 +445,28 @@ impl Loader<'_> {
         }
     }
 
-    fn exists(&self, path: &Path, last: bool) -> bool {
-        if last { matches!(self.fs.lstat(path), Fact::Known(Ok(_))) } else { self.is_directory(path) }
+    fn exists(&mut self, path: &Path, last: bool) -> bool {
+        if !last {
+            return self.is_directory(path);
+        }
+        let found = self.fs.lstat(path);
+        self.known(found).is_some()
     }
 
-    fn is_directory(&self, path: &Path) -> bool {
-        matches!(fs::stat(self.fs, path), Fact::Known(Ok(stat)) if stat.kind == FileKind::Directory)
+    fn is_directory(&mut self, path: &Path) -> bool {
+        let found = fs::stat(self.fs, path);
+        self.known(found).is_some_and(|stat| stat.kind == FileKind::Directory)
+    }
+
+    /// What is there; what nobody knows is a question, and counts as nothing.
+    fn known<T>(&mut self, found: Fact<Result<T, Errno>>) -> Option<T> {
+        match found {
+            Fact::Known(found) => found.ok(),
+            Fact::Unknown(question) => {
+                self.loaded.questions.push(question);
+                None
+            }
+        }
     }
 }
 
