@@ -208,6 +208,11 @@ impl<'w> Inquiry<'w> {
         }
     }
 
+    /// Whether any refusal about a path is taken back.
+    pub fn waives_paths(&self) -> bool {
+        self.answers.keys().any(|subject| matches!(subject, Subject::RefusalAt(_)))
+    }
+
     /// Whether anything was asked so far.
     pub fn is_empty(&self) -> bool {
         self.asked.borrow().is_empty()

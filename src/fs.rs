@@ -8,6 +8,7 @@ use crate::fact::{Fact, Question};
 pub mod archive;
 pub mod cached;
 mod disk;
+mod known;
 pub mod manifest;
 pub mod memory;
 pub mod overlay;
@@ -17,6 +18,7 @@ pub mod unknown;
 mod walk;
 
 pub use disk::{Access, Denied, Disk, SymlinkPolicy};
+pub use known::Directories;
 
 /// Whether the last component of a path is followed if it is a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +168,10 @@ pub trait Filesystem: Sync {
     fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>>;
     /// The names in a directory, links followed, without `.` and `..`, in byte order.
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>>;
+    /// Where the ways to directories are remembered, if nothing ever changes here.
+    fn known_directories(&self) -> Option<&Directories> {
+        None
+    }
 }
 
 impl<F: Filesystem + ?Sized> Filesystem for Box<F> {
@@ -183,6 +189,10 @@ impl<F: Filesystem + ?Sized> Filesystem for Box<F> {
 
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
         (**self).list(dir)
+    }
+
+    fn known_directories(&self) -> Option<&Directories> {
+        (**self).known_directories()
     }
 }
 
@@ -202,6 +212,11 @@ pub struct Identity {
 impl Identity {
     /// `(uid_t)-1`, which no account can have.
     pub const NO_UID: u32 = u32::MAX;
+
+    /// The superuser, who is refused nothing.
+    pub fn root() -> Self {
+        Identity { uid: 0, gid: 0, groups: Vec::new(), name: "root".to_owned() }
+    }
 
     /// A user that no account file names: permissions are known only where owner, group and others have the same.
     pub fn unknown(name: &str) -> Self {
@@ -226,7 +241,11 @@ pub fn real_path(fs: &dyn Filesystem, path: &Path) -> Fact<Result<PathBuf, Errno
 
 /// Where a path ends and what is there, resolved as root. `fs` is asked only about paths without links, `.` and `..`.
 fn resolve(fs: &dyn Filesystem, path: &Path, follow: Follow) -> Fact<Result<(PathBuf, Stat), Errno>> {
-    match walk::walk(&AsRoot(fs), path, follow) {
+    outcome(walk::walk(&AsRoot(fs), path, follow))
+}
+
+fn outcome<T>(walked: Result<T, Stop>) -> Fact<Result<T, Errno>> {
+    match walked {
         Ok(found) => Fact::Known(Ok(found)),
         Err(Stop::Errno(errno)) => Fact::Known(Err(errno)),
         Err(Stop::Unknown(question)) => Fact::Unknown(question),

@@ -122,10 +122,9 @@ impl ServerOptions {
     /// The file systems that these options name.
     pub fn ground(&self, files: Files) -> Result<Ground, Failure> {
         let host = || -> Result<Box<dyn Filesystem>, Failure> {
-            Ok(match &self.root {
-                Some(root) => Box::new(RootedFs::new(&absolute(root)?, RealFs)),
-                None => Box::new(RealFs),
-            })
+            let Some(root) = &self.root else { return Ok(Box::new(RealFs)) };
+            let tree = RootedFs::new(&absolute(root)?, RealFs);
+            Ok(Box::new(if files == Files::Still { tree.remembering() } else { tree }))
         };
         let (loading, captured): (Box<dyn Filesystem>, _) = match (self.archive()?, files) {
             (Some((archive, about)), _) => (Box::new(archive), Some(about)),

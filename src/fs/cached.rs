@@ -1,10 +1,11 @@
 //! Remembers what another file system said: for a batch of questions about one tree.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::RwLock;
+use std::sync::{PoisonError, RwLock};
 
-use super::{Errno, Filesystem, Stat};
+use super::{Directories, Errno, Filesystem, Stat};
 use crate::fact::Fact;
 
 /// Asks each thing once. Changes made in the meantime are not seen.
@@ -15,11 +16,16 @@ pub struct CachedFs<F> {
     links: Memory<PathBuf>,
     contents: Memory<Vec<u8>>,
     lists: Memory<Vec<Vec<u8>>>,
+    directories: Directories,
 }
+
+/// Most answers of one kind that are kept. A batch of questions without end about paths without end fits into memory, too:
+/// past it the memory begins anew.
+const MOST: usize = 250_000;
 
 /// Answers by path.
 #[derive(Debug)]
-struct Memory<T>(RwLock<HashMap<PathBuf, Fact<Result<T, Errno>>>>);
+struct Memory<T>(RwLock<HashMap<OsString, Fact<Result<T, Errno>>>>);
 
 impl<T> Default for Memory<T> {
     fn default() -> Self {
@@ -29,14 +35,16 @@ impl<T> Default for Memory<T> {
 
 impl<T: Clone> Memory<T> {
     fn recall(&self, path: &Path, ask: impl FnOnce() -> Fact<Result<T, Errno>>) -> Fact<Result<T, Errno>> {
+        let path = path.as_os_str();
         // A thread that panicked while it held the lock left whole entries behind; they are as good as any.
-        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(path).cloned();
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(path).cloned();
         known.unwrap_or_else(|| {
             let answer = ask();
-            self.0
-                .write()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .insert(path.to_path_buf(), answer.clone());
+            let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if answers.len() >= MOST {
+                answers.clear();
+            }
+            answers.insert(path.to_owned(), answer.clone());
             answer
         })
     }
@@ -51,6 +59,7 @@ impl<F: Filesystem> CachedFs<F> {
             links: Memory::default(),
             contents: Memory::default(),
             lists: Memory::default(),
+            directories: Directories::default(),
         }
     }
 }
@@ -75,6 +84,10 @@ impl<F: Filesystem> Filesystem for CachedFs<F> {
 
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
         self.lists.recall(dir, || self.inner.list(dir))
+    }
+
+    fn known_directories(&self) -> Option<&Directories> {
+        Some(&self.directories)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::walk::{Steps, walk};
+use super::walk::{Steps, walk, walk_known};
 use super::{Errno, FileKind, Filesystem, Follow, Identity, Stat};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 
@@ -171,42 +171,10 @@ impl Disk<'_> {
     /// Whether the mode lets the identity do this. The first matching class of owner, group and other decides alone; root
     /// may do everything. What the mode or the owner leave open is asked.
     pub fn permits(&self, path: &Path, stat: &Stat, access: Access) -> bool {
-        if self.identity.uid == 0 || self.inquiry.waives(None, Some(path)) {
+        if self.inquiry.waives(None, Some(path)) {
             return true;
         }
-        let granted = stat.mode.map(|mode| {
-            let classes = self.possible_classes(stat);
-            let granting = classes.iter().filter(|&&shift| mode >> shift & access.bit() != 0).count();
-            (granting, classes.len())
-        });
-        match granted {
-            Some((0, _)) => false,
-            Some((granting, classes)) if granting == classes => true,
-            _ => self.ask_permission(path, stat, access),
-        }
-    }
-
-    /// The shifts of the permission classes that the identity can be in: one where owner and group are known.
-    fn possible_classes(&self, stat: &Stat) -> Vec<u32> {
-        let (owner, group, other) = (6, 3, 0);
-        if !self.identity.is_known() {
-            return vec![owner, group, other];
-        }
-        if stat.uid == Some(self.identity.uid) {
-            return vec![owner];
-        }
-        let in_group = stat.gid.map(|gid| gid == self.identity.gid || self.identity.groups.contains(&gid));
-        let mut classes = Vec::with_capacity(3);
-        if stat.uid.is_none() {
-            classes.push(owner);
-        }
-        if in_group != Some(false) {
-            classes.push(group);
-        }
-        if in_group != Some(true) {
-            classes.push(other);
-        }
-        classes
+        permits(self.identity, stat, access).unwrap_or_else(|| self.ask_permission(path, stat, access))
     }
 
     fn ask_permission(&self, path: &Path, stat: &Stat, access: Access) -> bool {
@@ -273,7 +241,11 @@ impl Disk<'_> {
     }
 
     fn resolve(&self, path: &Path, follow: Follow) -> Result<(PathBuf, Stat), Denied> {
-        walk(self, path, follow)
+        // A path that is open for the sake of argument is not what is known.
+        match self.fs.known_directories().filter(|_| !self.inquiry.waives_paths()) {
+            Some(known) => walk_known(self, known, (self.fs, self.identity), path, follow),
+            None => walk(self, path, follow),
+        }
     }
 
     fn readable(&self, path: &Path, stat: &Stat) -> Result<(), Denied> {
@@ -298,6 +270,33 @@ impl Disk<'_> {
             &format!("{shown} is a symbolic link"),
         )
     }
+}
+
+/// Whether the mode lets somebody do this; `None`: mode or owner leave it open.
+pub(super) fn permits(who: &Identity, stat: &Stat, access: Access) -> Option<bool> {
+    if who.uid == 0 {
+        return Some(true);
+    }
+    let mode = stat.mode?;
+    let mut granting = possible_classes(who, stat).map(|shift| mode >> shift & access.bit() != 0);
+    let first = granting.next()?;
+    granting.all(|other| other == first).then_some(first)
+}
+
+/// The shifts of the permission classes that somebody can be in: one where owner and group are known.
+fn possible_classes(who: &Identity, stat: &Stat) -> impl Iterator<Item = u32> {
+    let (owner, group, other) = (6, 3, 0);
+    let owns = if who.is_known() { stat.uid.map(|uid| uid == who.uid) } else { None };
+    let in_group = match stat.gid {
+        Some(gid) if who.is_known() => Some(gid == who.gid || who.groups.contains(&gid)),
+        _ => None,
+    };
+    let possible = [
+        (owner, owns != Some(false)),
+        (group, owns != Some(true) && in_group != Some(false)),
+        (other, owns != Some(true) && in_group != Some(true)),
+    ];
+    possible.into_iter().filter(|(_, possible)| *possible).map(|(shift, _)| shift)
 }
 
 /// Turns a raw answer about a path that may be opened into the result of the call.

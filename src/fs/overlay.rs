@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Errno, FileKind, Filesystem, Follow, Stat, resolve};
+use super::{Directories, Errno, FileKind, Filesystem, Follow, Stat, resolve};
 use crate::fact::Fact;
 
 /// A file system with changes. Every change takes absolute paths and resolves links as the command of its name does,
@@ -181,6 +181,9 @@ impl<'a> OverlayFs<'a> {
         follow: Follow,
         read: impl FnOnce(&Path) -> Fact<Result<T, Errno>>,
     ) -> Fact<Result<T, Errno>> {
+        if self.changes.is_empty() {
+            return read(path);
+        }
         match resolve(&LinkFree(self), path, follow) {
             Fact::Known(Ok((at, _))) => read(&at),
             Fact::Known(Err(errno)) => Fact::Known(Err(errno)),
@@ -288,6 +291,11 @@ impl Filesystem for OverlayFs<'_> {
 
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
         self.resolved(dir, Follow::Yes, |at| LinkFree(self).list(at))
+    }
+
+    /// With a change, nothing that is known of the tree below can be relied on.
+    fn known_directories(&self) -> Option<&Directories> {
+        if self.changes.is_empty() { self.under.known_directories() } else { None }
     }
 }
 

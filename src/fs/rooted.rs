@@ -2,20 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Errno, Filesystem, Follow, Stat, resolve};
+use super::walk::walk_known;
+use super::{AsRoot, Directories, Errno, Filesystem, Follow, Identity, Stat, outcome, resolve};
 use crate::fact::Fact;
 
 /// Every absolute path, and every absolute link target, is looked up below a directory; `..` never leads out of it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct RootedFs<F> {
     root: PathBuf,
     inner: F,
+    known: Option<Directories>,
 }
 
 impl<F: Filesystem> RootedFs<F> {
     /// The tree below `root` of `inner`.
     pub fn new(root: &Path, inner: F) -> Self {
-        RootedFs { root: root.to_path_buf(), inner }
+        RootedFs { root: root.to_path_buf(), inner, known: None }
+    }
+
+    /// Remembers the directories that it was in: for a tree that nobody changes meanwhile.
+    pub fn remembering(self) -> Self {
+        RootedFs { known: Some(Directories::default()), ..self }
     }
 
     /// Where an absolute path without links and `..` lies in `inner`.
@@ -29,7 +36,12 @@ impl<F: Filesystem> RootedFs<F> {
         follow: Follow,
         read: impl FnOnce(&Path) -> Fact<Result<T, Errno>>,
     ) -> Fact<Result<T, Errno>> {
-        match resolve(&LinkFree(self), path, follow) {
+        let free = LinkFree(self);
+        let resolved = match &self.known {
+            Some(known) => outcome(walk_known(&AsRoot(&free), known, (&free, &Identity::root()), path, follow)),
+            None => resolve(&free, path, follow),
+        };
+        match resolved {
             Fact::Known(Ok((at, _))) => read(&self.below(&at)),
             Fact::Known(Err(errno)) => Fact::Known(Err(errno)),
             Fact::Unknown(question) => Fact::Unknown(question),
@@ -96,6 +108,22 @@ mod tests {
         assert_eq!(fs.list(Path::new("/etc2")), Fact::Known(Ok(vec![b"passwd".to_vec()])));
         assert_eq!(fs.read_link(Path::new("/etc2")), Fact::Known(Ok("/etc".into())));
         assert_eq!(fs.lstat(Path::new("/img")), Fact::Known(Err(Errno::Enoent)));
+    }
+
+    #[test]
+    fn what_it_remembers_changes_no_answer() {
+        let image = || {
+            let tree =
+                MemoryFs::new().file("/img/srv/a/b/f", "").link("/img/srv/l", "/srv/a").link("/img/srv/up", "..");
+            tree.dir("/img/srv/closed/in").mode("/img/srv/closed", 0)
+        };
+        let plain = RootedFs::new(Path::new("/img"), image());
+        let remembering = RootedFs::new(Path::new("/img"), image()).remembering();
+        let paths =
+            ["/srv/l/b/f", "/srv/a/b/f", "/srv/up/srv/l", "/srv/a/b/f/x", "/srv/no/x", "/srv/closed/in", "/../srv"];
+        for path in paths.iter().chain(paths.iter().rev()).map(Path::new) {
+            assert_eq!(plain.lstat(path), remembering.lstat(path), "{}", path.display());
+        }
     }
 
     #[test]

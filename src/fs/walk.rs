@@ -8,14 +8,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Errno, FileKind, Follow, Stat};
+use super::known::Directories;
+use super::{Errno, FileKind, Filesystem, Follow, Identity, Stat};
 
 /// Longest name of one component, in bytes (NAME_MAX).
 const NAME_MAX: usize = 255;
 /// Longest path without its final NUL, in bytes (PATH_MAX - 1).
 const PATH_MAX: usize = 4095;
 /// Links followed in one walk (MAXSYMLINKS in the kernel's namei.h).
-const LINKS_MAX: usize = 40;
+const LINKS_MAX: u32 = 40;
 
 /// What a walk asks on its way. Paths are free of links, `.` and `..`.
 pub(super) trait Steps {
@@ -59,6 +60,17 @@ fn components(path: &[u8]) -> Vec<Component> {
     found
 }
 
+/// How far a walk has come.
+#[derive(Clone, Debug)]
+pub(super) struct Reached {
+    /// The path, free of links.
+    pub at: PathBuf,
+    /// What is there.
+    pub stat: Stat,
+    /// Links followed so far.
+    links: u32,
+}
+
 /// Resolves a path from the root: where it ends, free of links, and what is there. Relative paths count from `/`.
 pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(PathBuf, Stat), S::Stop> {
     let bytes = path.as_os_str().as_bytes();
@@ -68,10 +80,48 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
     if bytes.len() > PATH_MAX {
         return Err(steps.stop(Errno::Enametoolong, path));
     }
-    let mut todo = VecDeque::from(components(bytes));
-    let mut at = PathBuf::from("/");
-    let mut stat = steps.entry(&at)?;
-    let mut links = 0;
+    let reached = walk_from(steps, root(steps)?, components(bytes).into(), follow)?;
+    Ok((reached.at, reached.stat))
+}
+
+/// The same walk, begun at the directory that holds the last name, if the way there is known.
+pub(super) fn walk_known<S: Steps>(
+    steps: &S,
+    known: &Directories,
+    (fs, who): (&dyn Filesystem, &Identity),
+    path: &Path,
+    follow: Follow,
+) -> Result<(PathBuf, Stat), S::Stop> {
+    let Some((directory, last)) = split(path.as_os_str().as_bytes()) else { return walk(steps, path, follow) };
+    match known.enter(fs, who, directory) {
+        None => walk(steps, path, follow),
+        Some(Err(denied)) => Err(steps.stop(denied.errno, &denied.path)),
+        Some(Ok(directory)) => {
+            let reached = walk_from(steps, directory, [last].into(), follow)?;
+            Ok((reached.at, reached.stat))
+        }
+    }
+}
+
+/// Where every walk begins.
+pub(super) fn root<S: Steps>(steps: &S) -> Result<Reached, S::Stop> {
+    let at = PathBuf::from("/");
+    Ok(Reached { stat: steps.entry(&at)?, at, links: 0 })
+}
+
+/// From a directory into one in it, which has to be a directory that may be searched.
+pub(super) fn enter<S: Steps>(steps: &S, from: Reached, name: &[u8]) -> Result<Reached, S::Stop> {
+    let name = Component { name: name.to_vec(), slash: true };
+    walk_from(steps, from, [name, Component { name: b".".to_vec(), slash: false }].into(), Follow::Yes)
+}
+
+fn walk_from<S: Steps>(
+    steps: &S,
+    from: Reached,
+    mut todo: VecDeque<Component>,
+    follow: Follow,
+) -> Result<Reached, S::Stop> {
+    let Reached { mut at, mut stat, mut links } = from;
     while let Some(Component { name, slash }) = todo.pop_front() {
         if stat.kind != FileKind::Directory {
             return Err(steps.stop(Errno::Enotdir, &at));
@@ -96,7 +146,7 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
             true => steps.entry(&child)?,
             false => match steps.parent(&child)? {
                 Some(found) => found,
-                None => return leap(steps, below(child, &todo), todo.back().is_some_and(|end| end.slash)),
+                None => return leap(steps, below(child, &todo), todo.back().is_some_and(|end| end.slash), links),
             },
         };
         if found.kind == FileKind::Symlink && (!last || slash || follow == Follow::Yes) {
@@ -108,7 +158,7 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
                 steps.follow(&stat, &child, &found)?;
             }
             let Some(target) = steps.target(&child)? else {
-                return leap(steps, below(child, &todo), todo.back().map_or(slash, |end| end.slash));
+                return leap(steps, below(child, &todo), todo.back().map_or(slash, |end| end.slash), links);
             };
             let text = target.as_os_str().as_bytes();
             if text.is_empty() {
@@ -133,16 +183,31 @@ pub(super) fn walk<S: Steps>(steps: &S, path: &Path, follow: Follow) -> Result<(
         at = child;
         stat = found;
     }
-    Ok((at, stat))
+    Ok(Reached { at, stat, links })
+}
+
+/// A path as the directory that holds the last name, and that name. `None`: one with `.`, `..` or doubled slashes in it, which
+/// is walked as it stands, or one without a name.
+fn split(path: &[u8]) -> Option<(&[u8], Component)> {
+    if path.len() > PATH_MAX || !path.starts_with(b"/") {
+        return None;
+    }
+    let bare = path.strip_suffix(b"/").unwrap_or(path);
+    let plain = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+    if !bare.get(1..)?.split(|&byte| byte == b'/').all(plain) {
+        return None;
+    }
+    let slash = memchr::memrchr(b'/', bare)?;
+    Some((&bare[..slash], Component { name: bare[slash + 1..].to_vec(), slash: bare.len() < path.len() }))
 }
 
 /// The end of a walk that nobody can follow: what is at `end`, which has to be a directory if a slash comes after it.
-fn leap<S: Steps>(steps: &S, end: PathBuf, slash: bool) -> Result<(PathBuf, Stat), S::Stop> {
+fn leap<S: Steps>(steps: &S, end: PathBuf, slash: bool, links: u32) -> Result<Reached, S::Stop> {
     let stat = steps.leap(&end)?;
     if slash && stat.kind != FileKind::Directory {
         return Err(steps.stop(Errno::Enotdir, &end));
     }
-    Ok((end, stat))
+    Ok(Reached { at: end, stat, links })
 }
 
 /// The path with all names added, `.` and `..` taken as if there were no links.
