@@ -68,7 +68,23 @@ pub struct Pattern {
     options: Options,
     names: Vec<Option<String>>,
     matcher: OnceLock<Option<Regex>>,
+    /// The same with a stack of its own, for a match that does not fit onto the program's.
+    roomy: OnceLock<Option<Box<Regex>>>,
 }
+
+/// How a pattern is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// To be checked only.
+    Check,
+    /// For matching.
+    Match,
+    /// For matching with a stack of a megabyte, which is mapped for every pattern that gets one.
+    Roomy,
+}
+
+/// PCRE2_ERROR_JIT_STACKLIMIT.
+const STACK_LIMIT: i32 = -46;
 
 impl Pattern {
     /// Checks a pattern.
@@ -78,9 +94,9 @@ impl Pattern {
     pub fn new(source: &[u8], options: Options) -> Result<Pattern, PatternError> {
         let names = match literal_groups(source) {
             Some(groups) => vec![None; groups + 1],
-            None => compile(source, options, false)?.capture_names().to_vec(),
+            None => compile(source, options, Use::Check)?.capture_names().to_vec(),
         };
-        Ok(Pattern { source: source.into(), options, names, matcher: OnceLock::new() })
+        Ok(Pattern { source: source.into(), options, names, matcher: OnceLock::new(), roomy: OnceLock::new() })
     }
 
     /// Whether the pattern matches anywhere in the subject.
@@ -88,7 +104,7 @@ impl Pattern {
     /// # Errors
     /// [`MatchLimit`] where the match was given up.
     pub fn is_match(&self, subject: &[u8]) -> Result<bool, MatchLimit> {
-        self.matcher()?.is_match(subject).map_err(|_| MatchLimit)
+        self.run(|regex| regex.is_match(subject))
     }
 
     /// The groups of the first match.
@@ -96,16 +112,16 @@ impl Pattern {
     /// # Errors
     /// [`MatchLimit`] where the match was given up.
     pub fn captures(&self, subject: &[u8]) -> Result<Option<Captures>, MatchLimit> {
-        let regex = self.matcher()?;
-        let mut places = regex.capture_locations();
-        match regex.captures_read(&mut places, subject) {
-            Ok(None) => Ok(None),
-            Ok(Some(_)) => {
-                let groups = (0..places.len()).map(|group| places.get(group).map(|(start, end)| start..end));
-                Ok(Some(Captures { groups: groups.collect() }))
-            }
-            Err(_) => Err(MatchLimit),
+        // Room for groups is made only for a match; most patterns do not match.
+        if !self.is_match(subject)? {
+            return Ok(None);
         }
+        self.run(|regex| {
+            let mut places = regex.capture_locations();
+            regex.captures_read(&mut places, subject)?;
+            let groups = (0..places.len()).map(|group| places.get(group).map(|(start, end)| start..end));
+            Ok(Some(Captures { groups: groups.collect() }))
+        })
     }
 
     /// How many groups the pattern has, the whole match not counted.
@@ -133,9 +149,14 @@ impl Pattern {
         &self.source
     }
 
-    fn matcher(&self) -> Result<&Regex, MatchLimit> {
-        let regex = self.matcher.get_or_init(|| compile(&self.source, self.options, true).ok());
-        regex.as_ref().ok_or(MatchLimit)
+    fn run<T>(&self, work: impl Fn(&Regex) -> Result<T, pcre2::Error>) -> Result<T, MatchLimit> {
+        let compiled = |how| compile(&self.source, self.options, how).ok();
+        let matcher = self.matcher.get_or_init(|| compiled(Use::Match)).as_ref().ok_or(MatchLimit)?;
+        work(matcher).or_else(|error| {
+            let roomy = || self.roomy.get_or_init(|| compiled(Use::Roomy).map(Box::new)).as_deref();
+            let again = if error.code() == STACK_LIMIT { roomy() } else { None };
+            work(again.ok_or(MatchLimit)?).map_err(|_| MatchLimit)
+        })
     }
 }
 
@@ -169,7 +190,7 @@ fn literal_groups(source: &[u8]) -> Option<usize> {
     (open == 0 && source.len() < 1000).then_some(groups)
 }
 
-fn compile(source: &[u8], options: Options, jit: bool) -> Result<Regex, PatternError> {
+fn compile(source: &[u8], options: Options, how: Use) -> Result<Regex, PatternError> {
     let mut text = format!("(*LIMIT_MATCH={MATCH_LIMIT})");
     if options.dollar_endonly {
         // With NUL as the only newline, `$` sees no line feed; no subject of a request holds a NUL.
@@ -194,8 +215,8 @@ fn compile(source: &[u8], options: Options, jit: bool) -> Result<Regex, PatternE
         .dotall(options.dotall)
         .multi_line(options.multiline)
         .extended(options.extended)
-        .jit_if_available(jit)
-        .max_jit_stack_size(Some(1 << 20))
+        .jit_if_available(how != Use::Check)
+        .max_jit_stack_size((how == Use::Roomy).then_some(1 << 20))
         .build(&text)
         .map_err(|error| {
             let offset = error.offset().unwrap_or(0).saturating_sub(prefix + anchor);
@@ -331,13 +352,22 @@ mod tests {
     fn what_is_taken_for_plain_is_valid() {
         for source in [&b"^/a/(.*)$"[..], b"()", b"a||b", b".*.*", b"\\.(gif|jpg)$", b"$^", b"-\\-", b"(a(b(c)))"] {
             let groups = literal_groups(source).expect("plain");
-            assert_eq!(compile(source, Options::nginx(false), false).expect("valid").captures_len(), groups + 1);
+            assert_eq!(compile(source, Options::nginx(false), Use::Check).expect("valid").captures_len(), groups + 1);
         }
         for source in
             [&b"(?i)a"[..], b"(*UTF)a", b"a(", b")", b"a+", b"\\", b"\\d", b"[a", b"**", b"(*a)", b"(+a)", b".**"]
         {
             assert_eq!(literal_groups(source), None, "{}", String::from_utf8_lossy(source));
         }
+    }
+
+    #[test]
+    fn a_match_that_needs_a_stack_of_its_own_gets_one() {
+        let pattern = Pattern::new(b"^/((?:a|b|(c))*)$", Options::nginx(false)).expect("valid");
+        let subject = [b"/".as_slice(), &b"abc".repeat(2_000)].concat();
+        assert_eq!(pattern.is_match(&subject), Ok(true));
+        assert_eq!(pattern.captures(&subject).expect("within").expect("matches").groups[1], Some(1..subject.len()));
+        assert!(pattern.roomy.get().is_some());
     }
 
     #[test]

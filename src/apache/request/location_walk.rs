@@ -24,17 +24,15 @@ pub(crate) fn location_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
     } else {
         walk.again(cx.config.auth_per_conf);
         walk.cache.cached = Some(uri.clone());
+        let subject = r.uri.clone();
         for section in sections.iter() {
             let matched = match &section.matcher {
                 Matcher::Literal(prefix) => location_matches(prefix, &uri),
                 Matcher::Glob(pattern) => fnmatch(pattern, &uri, PATHNAME),
-                _ => {
-                    let subject = r.uri.clone();
-                    match regex_matches(section, &subject, r, cx) {
-                        Some(matched) => matched,
-                        None => return Handled::Unknown,
-                    }
-                }
+                _ => match regex_matches(section, &subject, r, cx) {
+                    Some(matched) => matched,
+                    None => return Handled::Unknown,
+                },
             };
             if matched {
                 cx.note("location_walk", Some(section.origin), || Event::SectionMatched { kind: "Location" });

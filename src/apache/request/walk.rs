@@ -9,6 +9,7 @@ use crate::apache::fnmatch::Flags;
 use crate::apache::model::{DirConf, Matcher, PerDir, Section, SectionList};
 use crate::apache::request::{Cx, Parent, RequestRec};
 use crate::fact::Subject;
+use crate::pattern::Pattern;
 
 /// How section patterns are matched: no wildcard crosses a slash.
 pub(crate) const PATHNAME: Flags = Flags { pathname: true, caseless: false, period: false, no_escape: false };
@@ -185,6 +186,9 @@ impl Walk {
 /// Whether the named groups of a regular expression section matched; sets `MATCH_NAME` in the environment.
 pub(crate) fn regex_matches(section: &Section, subject: &[u8], r: &mut RequestRec, cx: &Cx) -> Option<bool> {
     let Matcher::Regex(pattern) = &section.matcher else { return Some(false) };
+    if pattern.names().iter().all(Option::is_none) {
+        return pattern.is_match(subject).map_err(|_| limit(pattern, section, cx)).ok();
+    }
     match pattern.captures(subject) {
         Ok(Some(captures)) => {
             for (group, name) in pattern.names().iter().enumerate() {
@@ -199,9 +203,14 @@ pub(crate) fn regex_matches(section: &Section, subject: &[u8], r: &mut RequestRe
         }
         Ok(None) => Some(false),
         Err(_) => {
-            let text = String::from_utf8_lossy(pattern.source()).into_owned();
-            cx.unanswerable(Subject::MatchLimit(text), Some(section.origin));
+            limit(pattern, section, cx);
             None
         }
     }
+}
+
+/// The match was given up, so that nobody knows.
+fn limit(pattern: &Pattern, section: &Section, cx: &Cx) {
+    let text = String::from_utf8_lossy(pattern.source()).into_owned();
+    cx.unanswerable(Subject::MatchLimit(text), Some(section.origin));
 }
