@@ -70,10 +70,14 @@ pub struct Config {
     /// What could not be known while reading, of the kind that may change any answer.
     pub(crate) known_opaque: Vec<Question>,
     pub(crate) servers: Vec<model::ServerConf>,
+    /// Which of the servers an address and a name choose.
+    pub(crate) chains: vhost::Chains,
     pub(crate) methods: model::Methods,
     pub(crate) aliases: access::providers::Aliases,
     pub(crate) listens: Vec<build::Listen>,
     pub(crate) htaccess: htaccess::Cache,
+    /// The types of file name extensions, once they were asked for.
+    pub(crate) types: mime::Types,
     /// Merges of sections made so far.
     pub(crate) merges: merge::Merges,
     /// The identifiers of the loaded modules.
@@ -110,11 +114,13 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         known: loaded.known,
         nodes: loaded.nodes,
         known_opaque: loaded.questions,
+        chains: vhost::Chains::of(&model.servers),
         servers: model.servers,
         methods: model.methods,
         aliases: model.aliases,
         listens: model.listens,
         htaccess: htaccess::Cache::default(),
+        types: mime::Types::default(),
         merges: merge::Merges::default(),
         modules: loaded_modules,
         access_checkers,
@@ -240,7 +246,7 @@ fn listens_for(own: IpAddr, ip: IpAddr) -> bool {
 
 /// The request as ap_create_request and the first line make it.
 fn request_rec<'c>(config: &'c Config, request: &Request, local: SocketAddr) -> RequestRec<'c> {
-    let chain = vhost::given_ip(&config.servers, local);
+    let chain = config.chains.given_ip(local);
     // INVARIANT: the model always has the main server, and a chain names servers of the model.
     let server = &config.servers[chain.base.min(config.servers.len() - 1)];
     let engine = server.ssl.as_ref().is_some_and(|ssl| ssl.is_on());

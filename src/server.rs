@@ -123,7 +123,7 @@ pub enum Server {
     /// nginx.
     Nginx(Box<nginx::Config>),
     /// Apache httpd.
-    Apache(apache::Config),
+    Apache(Box<apache::Config>),
 }
 
 impl Server {
@@ -131,7 +131,7 @@ impl Server {
     pub fn load(kind: Kind, options: &LoadOptions, fs: &dyn Filesystem) -> Server {
         match kind {
             Kind::Nginx => Server::Nginx(Box::new(nginx::load(options, fs))),
-            Kind::Apache => Server::Apache(apache::load(options, fs)),
+            Kind::Apache => Server::Apache(Box::new(apache::load(options, fs))),
         }
     }
 

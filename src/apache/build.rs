@@ -210,7 +210,7 @@ impl<'b> Builder<'b> {
         if !node.section {
             return self.directive(node, scope, draft, dir);
         }
-        match node.name.as_str() {
+        match &*node.name {
             "directory" | "directorymatch" => {
                 if let Some(section) = self.directory(node, scope, draft) {
                     draft.directories.push(Arc::new(section));
@@ -349,7 +349,7 @@ impl<'b> Builder<'b> {
 
     fn fill(&mut self, container: &mut authz_core::Node, nodes: &[Node], scope: &Scope) {
         for child in nodes {
-            match child.name.as_str() {
+            match &*child.name {
                 "limit" | "limitexcept" if child.section => {
                     let inner = Scope { limited: self.limit(child, scope), ..scope.clone() };
                     self.fill(container, &child.children, &inner);
@@ -427,7 +427,7 @@ impl<'b> Builder<'b> {
     /// What is kept outside the modules' records: names, ports, identities.
     fn server_directive(&mut self, node: &Node, draft: &mut Draft) {
         let Some(word) = node.word(0) else { return };
-        match node.name.as_str() {
+        match &*node.name {
             "servername" => {
                 let (scheme, rest) = match word.windows(3).position(|part| part == b"://") {
                     Some(at) => (Some(word[..at].to_vec()), &word[at + 3..]),
@@ -472,7 +472,7 @@ fn push(list: &mut Option<SectionList>, section: Section) {
 fn note_opaque(node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
     let row = node.rows.first();
     let opaque = Opaque {
-        name: row.map_or_else(|| node.written.clone(), |row| row.name.to_owned()),
+        name: row.map_or(&*node.written, |row| row.name).to_owned(),
         module: row.and_then(|row| row.modules.first()).copied().unwrap_or_default(),
         origin: node.origin,
     };

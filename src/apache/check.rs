@@ -181,12 +181,12 @@ impl<'a> Checker<'a> {
     fn walk(&mut self, nodes: &mut Vec<Node>, place: &Place) {
         let mut last_if = false;
         nodes.retain_mut(|node| {
-            if matches!(node.name.as_str(), "else" | "elseif") && node.section && !last_if {
+            if matches!(&*node.name, "else" | "elseif") && node.section && !last_if {
                 let message =
                     format!("{}> section without previous <If> or <ElseIf> section in same scope", node.written);
                 self.report(Severity::Refused, ProblemKind::Syntax, message, node, None);
             }
-            if node.section && matches!(node.name.as_str(), "if" | "elseif" | "else") {
+            if node.section && matches!(&*node.name, "if" | "elseif" | "else") {
                 last_if = node.name != "else";
             }
             self.directive(node, place)
@@ -196,10 +196,10 @@ impl<'a> Checker<'a> {
     /// Checks one directive; `false`: nothing of it is left.
     fn directive(&mut self, node: &mut Node, place: &Place) -> bool {
         let known = self.known;
-        let mut rows = known.modules.rows(node.written.as_bytes()).filter(|row| !row.runs_while_reading()).peekable();
+        let mut rows = known.modules.own(node.rows).filter(|row| !row.runs_while_reading()).peekable();
         if rows.peek().is_none() {
             // One that ran while reading and stayed in the tree is done.
-            return known.modules.rows(node.written.as_bytes()).next().is_some() || self.unknown(node, place);
+            return known.modules.own(node.rows).next().is_some() || self.unknown(node, place);
         }
         for row in rows {
             if !self.admits(row, place) {
@@ -243,7 +243,7 @@ impl<'a> Checker<'a> {
 
     /// Checks a section: its arguments, what it holds, and what holds for the whole of it.
     fn section(&mut self, node: &mut Node, place: &Place) {
-        let Some(row) = self.known.modules.rows(node.written.as_bytes()).next() else { return };
+        let Some(row) = self.known.modules.own(node.rows).next() else { return };
         let mut children = std::mem::take(&mut node.children);
         let words: Vec<Cow<[u8]>> = node.words.iter().map(|word| Cow::Borrowed(&**word)).collect();
         let line = Line {

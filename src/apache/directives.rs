@@ -4,6 +4,9 @@
 
 mod table;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 /// The AllowOverride class `Limit`.
 pub const OR_LIMIT: u32 = 1;
 /// The AllowOverride class `Options`.
@@ -172,17 +175,35 @@ pub fn override_classes(mask: u32) -> Vec<&'static str> {
     classes.iter().filter(|(bit, _)| mask & bit != 0).map(|(_, name)| *name).collect()
 }
 
-/// The rows of a name, whatever its case; the name of a section starts with `<`. Empty: nobody has such a directive.
-pub fn lookup(name: &[u8]) -> &'static [Row] {
-    let rows = table::ROWS;
-    let key = |row: &Row| row.name.bytes().map(|byte| byte.to_ascii_lowercase()).cmp(lower(name));
-    let start = rows.partition_point(|row| key(row).is_lt());
-    let end = start + rows[start..].partition_point(|row| key(row).is_eq());
-    &rows[start..end]
+/// A name that some row has.
+#[derive(Debug)]
+pub struct Known {
+    /// In lower case; of a section with its `<`.
+    pub lower: String,
+    /// The rows of that name.
+    pub rows: &'static [Row],
 }
 
-fn lower(name: &[u8]) -> impl Iterator<Item = u8> + '_ {
-    name.iter().map(u8::to_ascii_lowercase)
+/// Longer than every name.
+const LONGEST: usize = 64;
+
+/// A name, whatever its case; the name of a section starts with `<`. `None`: nobody has such a directive.
+pub fn find(name: &[u8]) -> Option<&'static Known> {
+    static BY_NAME: LazyLock<HashMap<Vec<u8>, Known>> = LazyLock::new(|| {
+        let same = |left: &Row, right: &Row| left.name.eq_ignore_ascii_case(right.name);
+        let known = |rows: &'static [Row]| Known { lower: rows[0].name.to_ascii_lowercase(), rows };
+        table::ROWS.chunk_by(same).map(known).map(|known| (known.lower.clone().into_bytes(), known)).collect()
+    });
+    let mut lower = [0; LONGEST];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    BY_NAME.get(&*lower)
+}
+
+/// The rows of a name, whatever its case; the name of a section starts with `<`. Empty: nobody has such a directive.
+pub fn lookup(name: &[u8]) -> &'static [Row] {
+    find(name).map_or(&[], |known| known.rows)
 }
 
 /// Every row, sorted by lower-case name.
@@ -208,7 +229,7 @@ mod tests {
     use super::*;
 
     fn text<'a>(row: &'a toml::Value, key: &str) -> &'a str {
-        row.get(key).and_then(toml::Value::as_str).unwrap_or_else(|| panic!("no {key} in {row}"))
+        row.get(key).and_then(toml::Value::as_str).unwrap_or_else(|| panic!("no {key} in {row:?}"))
     }
 
     fn variant(word: &str) -> String {
@@ -257,7 +278,7 @@ mod tests {
                 .flatten()
                 .filter_map(toml::Value::as_str)
                 .map(|id| ids.iter().find(|known| *known == id || **known == format!("{id}_module")).cloned())
-                .map(|id| id.unwrap_or_else(|| panic!("{row}: a module without a row")))
+                .map(|id| id.unwrap_or_else(|| panic!("{row:?}: a module without a row")))
                 .collect();
             writeln!(
                 source,

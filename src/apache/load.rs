@@ -7,6 +7,7 @@
 //!
 //! An `.htaccess` is read by the same code at the time of a request, see [`htaccess`].
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -38,9 +39,9 @@ const DEBIAN_SERVER_ROOT: &str = "/etc/apache2";
 #[derive(Clone, Debug)]
 pub struct Node {
     /// The name in lower case, of a section without its `<`: `require`, `directory`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// The name as written, after `${VAR}` replacement, with the `<` of a section.
-    pub written: String,
+    pub written: Cow<'static, str>,
     /// Whether a `Nonfatal` override skips it.
     pub skipped: bool,
     /// Whether it is a section.
@@ -170,7 +171,7 @@ pub fn read(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
         methods: super::model::Methods::new(),
         macros: macros::Macros::default(),
     };
-    let mut reader = Reader::new(known, fs, &sources, None);
+    let mut reader = Reader::new(Cow::Owned(known), fs, &sources, None);
     let mut nodes = Vec::new();
     let stopped = match reader.read_file(&options.config, None, &mut nodes) {
         Ok(()) => false,
@@ -180,6 +181,7 @@ pub fn read(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
         }
     };
     let Reader { known, mut problems, questions: open, .. } = reader;
+    let known = known.into_owned();
     questions.extend(open);
     for id in known.modules.unknown() {
         questions.push(Question::new(Subject::Module(id.to_owned())));
@@ -244,7 +246,7 @@ pub(crate) fn read_htaccess(
     via: Option<InclusionId>,
     allowed: &Override,
 ) -> Htaccess {
-    let mut reader = Reader::new(known.clone(), fs, sources, Some(allowed));
+    let mut reader = Reader::new(Cow::Borrowed(known), fs, sources, Some(allowed));
     let mut nodes = Vec::new();
     if let Err(problem) = reader.read_source(file, via, &mut nodes) {
         reader.problems.push(*problem);
@@ -262,13 +264,23 @@ fn node(written: &[u8], args: &[u8], origin: Origin, line: u32) -> Node {
         Some(end) if section => (lex::trim(&args[..end]), true),
         _ => (lex::trim(args), !section),
     };
-    let lower = String::from_utf8_lossy(written).to_ascii_lowercase();
+    let bare = usize::from(section);
+    let text = String::from_utf8_lossy(written);
+    let known = directives::find(written);
+    // Nearly every name is spelled as in the table.
+    let spelled = known.and_then(|known| known.rows.first()).filter(|row| row.name == text);
     Node {
-        name: if section { lower[1..].to_owned() } else { lower },
-        written: String::from_utf8_lossy(written).into_owned(),
         skipped: false,
+        name: match known {
+            Some(known) => Cow::Borrowed(&known.lower[bare..]),
+            None => Cow::Owned(text[bare..].to_ascii_lowercase()),
+        },
+        written: match spelled {
+            Some(row) => Cow::Borrowed(row.name),
+            None => Cow::Owned(text.into_owned()),
+        },
         section,
-        rows: directives::lookup(written),
+        rows: known.map_or(&[], |known| known.rows),
         args: args.into(),
         closed,
         words: lex::words(args).into_iter().map(|(_, word)| word.into()).collect(),

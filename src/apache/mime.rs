@@ -2,6 +2,9 @@
 //!
 //! Every extension after the first dot counts, in any case and in any place: `x.cgi.txt` has the handler of `.cgi`.
 
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
 use crate::apache::content::include::filter_names;
 use crate::apache::lex::getword_conf;
 use crate::apache::model::{Command, Place};
@@ -324,27 +327,56 @@ fn listed_type(extension: &[u8], r: &RequestRec, cx: &Cx) -> Option<Vec<u8>> {
         Some(file) => to_path(&file),
         None => cx.config.known.server_root.join("mime.types"),
     };
-    let Fact::Known(Ok(content)) = cx.world.fs.read(&path, MAX_TYPES) else { return None };
-    let mut found = None;
-    for line in content.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#')) {
-        // Most lines do not hold the extension at all.
-        if memchr::memmem::find(&line.to_ascii_lowercase(), extension).is_none() {
-            continue;
-        }
-        let mut rest = line.trim_ascii();
-        let mime_type = getword_conf(&mut rest).into_owned();
-        while !rest.is_empty() {
-            if getword_conf(&mut rest).eq_ignore_ascii_case(extension) {
-                found = Some(mime_type.clone());
+    cx.config.types.of(extension, || match cx.world.fs.read(&path, MAX_TYPES) {
+        Fact::Known(Ok(list)) => Some(list),
+        _ => None,
+    })
+}
+
+/// The list that `TypesConfig` names. The server reads it when it starts, so it is read once.
+#[derive(Debug, Default)]
+pub(crate) struct Types(OnceLock<HashMap<Vec<u8>, Arc<[u8]>>>);
+
+impl Types {
+    /// The type of an extension in lower case. `read`: the list; `None`: it is not to be had, or not known.
+    fn of(&self, extension: &[u8], read: impl FnOnce() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+        let types = match self.0.get() {
+            Some(types) => types,
+            None => {
+                let list = read()?;
+                self.0.get_or_init(|| parse_types(&list))
             }
+        };
+        types.get(extension).map(|mime_type| mime_type.to_vec())
+    }
+}
+
+/// A type and its extensions a line; a later line wins (mime_post_config).
+fn parse_types(list: &[u8]) -> HashMap<Vec<u8>, Arc<[u8]>> {
+    let mut types = HashMap::new();
+    for line in list.split(|byte| *byte == b'\n').filter(|line| line.first() != Some(&b'#')) {
+        let mut rest = line.trim_ascii();
+        let mime_type: Arc<[u8]> = getword_conf(&mut rest).as_ref().into();
+        while !rest.is_empty() {
+            types.insert(getword_conf(&mut rest).to_ascii_lowercase(), mime_type.clone());
         }
     }
-    found
+    types
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_later_line_of_the_list_wins() {
+        let list = b"# text/x a\ntext/plain txt TXT2\n\napplication/x TXT\nimage/y\n";
+        let types = Types::default();
+        assert_eq!(types.of(b"txt", || None), None);
+        assert_eq!(types.of(b"txt", || Some(list.to_vec())), Some(b"application/x".to_vec()));
+        assert_eq!(types.of(b"txt2", || None), Some(b"text/plain".to_vec()));
+        assert_eq!(types.of(b"a", || None), None);
+    }
 
     #[test]
     fn words_of_multiviews_match_exclude_each_other() {

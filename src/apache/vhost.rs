@@ -2,11 +2,14 @@
 //!
 //! The address picks one chain of virtual hosts: exact address and port, exact address and any port, wildcard and
 //! port, wildcard and any port, else the main server. Only the hosts of that chain are asked for their names, in
-//! configuration order; the first of them is the default.
+//! configuration order; the first of them is the default. The server walks the chain for every request; here the names
+//! are looked up in a table that knows each one's first place.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::apache::model::ServerConf;
+use crate::source::Setting;
 
 /// One address of a `<VirtualHost>` line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,55 +64,107 @@ fn split_port(word: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
 }
 
 /// The virtual hosts among which the name chooses (`vhost_lookup_data`), and the server before any name is known.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Chain {
     /// The server for a connection to this address.
     pub base: usize,
-    /// The chain's hosts with the address that put them there, in order; empty for a chain of one and for the main server.
-    pub names: Vec<(usize, Vec<u8>)>,
+    /// The chain's hosts in order; empty for a chain of one and for the main server.
+    hosts: Vec<usize>,
+    /// The texts of the addresses in lower case: the first place in the chain that an address with it made.
+    texts: HashMap<Vec<u8>, usize>,
+    /// `ServerName` and literal `ServerAlias` in lower case: the first place in the chain that has the name.
+    literal: HashMap<Vec<u8>, usize>,
+    /// The places in the chain whose host has an alias with wildcards.
+    wild: Vec<usize>,
 }
 
-/// ap_update_vhost_given_ip.
-pub(crate) fn given_ip(servers: &[ServerConf], local: SocketAddr) -> Chain {
-    let ip = local.ip().to_canonical();
-    let wanted: [(Option<IpAddr>, u16); 4] = [(Some(ip), local.port()), (Some(ip), 0), (None, local.port()), (None, 0)];
-    for (address, port) in wanted {
-        let mut names: Vec<(usize, Vec<u8>)> = Vec::new();
+/// The chain of every address that a `<VirtualHost>` line has (`iphash_table` and `default_list`).
+#[derive(Debug, Default)]
+pub(crate) struct Chains {
+    by_address: HashMap<(Option<IpAddr>, u16), Chain>,
+    main: Chain,
+}
+
+impl Chains {
+    /// The chains of all virtual hosts, which are in configuration order.
+    pub fn of(servers: &[ServerConf]) -> Chains {
+        let mut by_address: HashMap<(Option<IpAddr>, u16), Chain> = HashMap::new();
         for server in servers.iter().filter(|server| server.index > 0) {
-            for candidate in &server.addresses {
-                let matches = candidate.address.map(|known| known.to_canonical()) == address && !candidate.unresolved;
-                if matches && candidate.port == port {
-                    names.push((server.index, candidate.text.clone()));
-                }
+            for address in server.addresses.iter().filter(|address| !address.unresolved) {
+                let key = (address.address.map(|known| known.to_canonical()), address.port);
+                let chain = by_address.entry(key).or_default();
+                chain.texts.entry(address.text.to_ascii_lowercase()).or_insert(chain.hosts.len());
+                chain.hosts.push(server.index);
             }
         }
-        let Some(&(base, _)) = names.first() else { continue };
-        if names.iter().all(|(index, _)| *index == base) {
-            names.clear();
+        for chain in by_address.values_mut() {
+            chain.finish(servers);
         }
-        return Chain { base, names };
+        Chains { by_address, main: Chain::default() }
     }
-    Chain::default()
+
+    /// ap_update_vhost_given_ip.
+    pub fn given_ip(&self, local: SocketAddr) -> &Chain {
+        let (ip, port) = (local.ip().to_canonical(), local.port());
+        let wanted = [(Some(ip), port), (Some(ip), 0), (None, port), (None, 0)];
+        wanted.iter().find_map(|key| self.by_address.get(key)).unwrap_or(&self.main)
+    }
 }
 
-/// The first host of the chain that has this name (update_server_from_aliases); `None`: none, the caller keeps the base.
-pub(crate) fn from_name(servers: &[ServerConf], chain: &Chain, host: &[u8]) -> Option<usize> {
-    if let Some((index, _)) = chain.names.iter().find(|(index, _)| matches_aliases(servers, *index, host)) {
-        return Some(*index);
+impl Chain {
+    fn finish(&mut self, servers: &[ServerConf]) {
+        let Some(&base) = self.hosts.first() else { return };
+        self.base = base;
+        if self.hosts.iter().all(|&index| index == base) {
+            self.hosts.clear();
+        }
+        for (place, &index) in self.hosts.iter().enumerate() {
+            let Some(server) = servers.get(index) else { continue };
+            let own = server_name(servers, server).map(|name| &name.value);
+            for name in own.into_iter().chain(&server.aliases) {
+                self.literal.entry(name.to_ascii_lowercase()).or_insert(place);
+            }
+            if !server.wild_aliases.is_empty() {
+                self.wild.push(place);
+            }
+        }
     }
-    let by_address = chain.names.iter().find(|(_, text)| text.eq_ignore_ascii_case(host)).map(|(index, _)| *index);
-    by_address.or_else(|| (chain.names.is_empty() && matches_aliases(servers, chain.base, host)).then_some(chain.base))
+
+    /// The first host of the chain that has this name (update_server_from_aliases); `None`: none, the caller keeps the base.
+    pub fn by_name(&self, servers: &[ServerConf], host: &[u8]) -> Option<usize> {
+        if self.hosts.is_empty() {
+            return matches_aliases(servers, self.base, host).then_some(self.base);
+        }
+        let host = host.to_ascii_lowercase();
+        let literal = self.literal.get(&host).copied();
+        let mut before = self.wild.iter().copied().take_while(|&place| literal.is_none_or(|literal| place < literal));
+        let wild = before.find(|&place| matches_aliases(servers, self.hosts[place], &host));
+        let place = wild.or(literal).or_else(|| self.texts.get(&host).copied())?;
+        Some(self.hosts[place])
+    }
+
+    /// The host whose `ServerPath` begins the path: how a request without Host finds its server (check_serverpath).
+    pub fn by_path(&self, servers: &[ServerConf], path: &[u8]) -> Option<usize> {
+        let begins = |prefix: &[u8]| {
+            path.strip_prefix(prefix).is_some_and(|rest| prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/')
+        };
+        let mut hosts = self.hosts.iter().copied();
+        hosts.find(|&index| servers.get(index).and_then(|server| server.server_path.as_deref()).is_some_and(begins))
+    }
+}
+
+/// The `ServerName` of a server. A host without one goes by the main server's where its address is a wildcard.
+fn server_name<'s>(servers: &'s [ServerConf], server: &'s ServerConf) -> Option<&'s Setting<Vec<u8>>> {
+    server.name.as_ref().or_else(|| {
+        let wildcard = server.addresses.iter().any(|address| address.address.is_none());
+        servers.first().filter(|_| wildcard).and_then(|main| main.name.as_ref())
+    })
 }
 
 /// `ServerName`, then literal aliases, then wildcard ones (matches_aliases).
 pub(crate) fn matches_aliases(servers: &[ServerConf], index: usize, host: &[u8]) -> bool {
     let Some(server) = servers.get(index) else { return false };
-    // A host without a name of its own goes by the main server's where its address is a wildcard.
-    let own = server.name.as_ref();
-    let name = own.or_else(|| {
-        let wildcard = server.addresses.iter().any(|address| address.address.is_none());
-        servers.first().filter(|_| wildcard).and_then(|main| main.name.as_ref())
-    });
+    let name = server_name(servers, server);
     name.is_some_and(|name| name.value.eq_ignore_ascii_case(host))
         || server.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(host))
         || server.wild_aliases.iter().any(|alias| wildcard_match(alias, host))
@@ -121,18 +176,6 @@ pub(crate) fn matches_request(servers: &[ServerConf], index: usize, host: &[u8],
     let by_address =
         |address: &Address| (address.port == 0 || address.port == port) && address.text.eq_ignore_ascii_case(host);
     server.addresses.iter().any(by_address) || server.port == port && matches_aliases(servers, index, host)
-}
-
-/// The host whose `ServerPath` begins the path: how a request without Host finds its server (check_serverpath).
-pub(crate) fn from_path(servers: &[ServerConf], chain: &Chain, path: &[u8]) -> Option<usize> {
-    let begins = |prefix: &[u8]| {
-        path.strip_prefix(prefix).is_some_and(|rest| prefix.ends_with(b"/") || rest.is_empty() || rest[0] == b'/')
-    };
-    chain
-        .names
-        .iter()
-        .map(|(index, _)| *index)
-        .find(|&index| servers.get(index).and_then(|server| server.server_path.as_deref()).is_some_and(begins))
 }
 
 /// `*` and `?` over any characters, dots too, without case (ap_strcasecmp_match).

@@ -145,7 +145,7 @@ pub(super) fn container(line: &Line, children: &[Node]) -> Result<(), String> {
 }
 
 fn holds_requirement(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match node.name.as_str() {
+    nodes.iter().any(|node| match &*node.name {
         "require" | "requireall" | "requireany" | "requirenone" => true,
         "limit" | "limitexcept" => holds_requirement(&node.children),
         _ => false,
@@ -164,7 +164,7 @@ pub(super) fn only_negative<'n>(nodes: &'n [Node], found: &mut Vec<&'n Node>) {
 }
 
 fn only_negated(nodes: &[Node]) -> bool {
-    nodes.iter().all(|node| match node.name.as_str() {
+    nodes.iter().all(|node| match &*node.name {
         "require" => node.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"not")),
         // A container with the same operator is merged into the one around it.
         "requireall" | "limit" | "limitexcept" => only_negated(&node.children),

@@ -11,7 +11,7 @@ use crate::pattern::{Options, Pattern};
 pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
     let place = line.place;
     let mut inner = Place { section: Some(line.row.name), outer: Some(place), ..*place };
-    match line.node.name.as_str() {
+    match &*line.node.name {
         "directory" | "directorymatch" | "location" | "locationmatch" => {
             line.not_limited()?;
             line.not_within(&["directory", "directorymatch", "location", "locationmatch"])?;
@@ -154,7 +154,7 @@ fn limit(line: &Line) -> Result<u64, String> {
 /// What must hold at the end of a section, after everything in it was accepted.
 pub(super) fn close(line: &Line, children: &[Node], defined: &mut Defined) -> Result<(), String> {
     let words = if line.node.name.starts_with("if") || line.word(0) != b"~" { 1 } else { 2 };
-    match line.node.name.as_str() {
+    match &*line.node.name {
         "directory" | "directorymatch" | "location" | "locationmatch" | "files" | "filesmatch" | "proxy"
         | "proxymatch"
             if line.words.len() > words =>

@@ -3,12 +3,17 @@
 //! A module's file is never opened. An identifier in the table counts as loaded; with an unknown one, a directive that
 //! no table has may belong to it.
 
+use std::collections::HashSet;
+
 use crate::apache::directives::{self, ModuleOrigin, Row};
 
 /// The loaded modules, in the order in which the server has them.
 #[derive(Clone, Debug)]
 pub struct Modules {
+    /// In order.
     loaded: Vec<String>,
+    /// The same names, to ask for one.
+    set: HashSet<String>,
 }
 
 /// What `LoadModule` found.
@@ -28,7 +33,8 @@ impl Modules {
     pub fn new(list: Option<&str>) -> Self {
         let origin = |origin| move |row: &&directives::ModuleRow| row.origin == origin;
         let builtin = directives::modules().iter().filter(origin(ModuleOrigin::Builtin));
-        let mut modules = Modules { loaded: builtin.map(|row| row.id.to_owned()).collect() };
+        let loaded: Vec<String> = builtin.map(|row| row.id.to_owned()).collect();
+        let mut modules = Modules { set: loaded.iter().cloned().collect(), loaded };
         for name in list.unwrap_or_default().split([',', ' ']).filter(|name| !name.is_empty()) {
             if name == "all" {
                 let shipped = directives::modules().iter().filter(origin(ModuleOrigin::Httpd));
@@ -53,12 +59,13 @@ impl Modules {
             return Added::Again;
         }
         self.loaded.push(id.to_owned());
+        self.set.insert(id.to_owned());
         Added::New
     }
 
     /// Whether the module with this identifier is there: `authz_core_module`.
     pub fn has(&self, id: &str) -> bool {
-        self.loaded.iter().any(|loaded| loaded == id)
+        self.set.contains(id)
     }
 
     /// Identifiers: the linked ones, then in the order of `LoadModule`.
@@ -90,7 +97,12 @@ impl Modules {
 
     /// The rows of a directive that loaded modules own.
     pub fn rows(&self, name: &[u8]) -> impl Iterator<Item = &'static Row> + '_ {
-        directives::lookup(name).iter().filter(|row| row.modules.iter().any(|id| self.has(id)))
+        self.own(directives::lookup(name))
+    }
+
+    /// Those of some rows that loaded modules own.
+    pub fn own(&self, rows: &'static [Row]) -> impl Iterator<Item = &'static Row> + '_ {
+        rows.iter().filter(|row| row.modules.iter().any(|id| self.has(id)))
     }
 }
 

@@ -59,8 +59,8 @@ impl Builder {
 
 /// The state of one reading.
 pub(super) struct Reader<'a> {
-    /// What is known so far.
-    pub known: Known,
+    /// What is known so far; what an `.htaccess` adds is its own.
+    pub known: Cow<'a, Known>,
     pub(super) fs: &'a dyn Filesystem,
     pub(super) sources: &'a SourceMap,
     /// What may stand in the `.htaccess` that is read; `None`: the main configuration.
@@ -76,7 +76,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(known: Known, fs: &'a dyn Filesystem, sources: &'a SourceMap, allowed: Option<&'a Override>) -> Self {
+    pub fn new(
+        known: Cow<'a, Known>,
+        fs: &'a dyn Filesystem,
+        sources: &'a SourceMap,
+        allowed: Option<&'a Override>,
+    ) -> Self {
         Reader {
             known,
             fs,
@@ -296,16 +301,16 @@ impl<'a> Reader<'a> {
             "define" | "undefine" if word(0).contains(&b':') => Err("variable name must not contain ':'".to_owned()),
             "define" => {
                 let value = words.get(1).map(|value| &**value).filter(|value| !value.is_empty());
-                self.known.variables.define(word(0), value);
+                self.known.to_mut().variables.define(word(0), value);
                 Ok(())
             }
             "undefine" => {
-                self.known.variables.undefine(word(0));
+                self.known.to_mut().variables.undefine(word(0));
                 Ok(())
             }
             "serverroot" => {
                 let root = Path::new(std::ffi::OsStr::new("")).join(path(word(0)));
-                self.known.server_root = include::clean(&root);
+                self.known.to_mut().server_root = include::clean(&root);
                 Ok(())
             }
             "loadmodule" => {
@@ -315,7 +320,7 @@ impl<'a> Reader<'a> {
             "include" => return self.include(word(0), false, at, builder),
             "includeoptional" => return self.include(word(0), true, at, builder),
             "use" => self.use_macro(args, at, input),
-            "undefmacro" => self.known.macros.undefine(word(0)),
+            "undefmacro" => self.known.to_mut().macros.undefine(word(0)),
             "<macro" => self.define_macro(args, at, input)?,
             "<ifversion" => {
                 let holds = super::conditions::version(self.known.version, word(0), words.get(1), words.get(2));
@@ -366,7 +371,7 @@ impl<'a> Reader<'a> {
 
     fn load_module(&mut self, id: &[u8], at: (Origin, u32)) {
         let id = String::from_utf8_lossy(id);
-        let message = match self.known.modules.add(&id) {
+        let message = match self.known.to_mut().modules.add(&id) {
             Added::New if directives::module(&id).is_some() => return,
             Added::New => format!("module {id} is not known; what it does is not simulated"),
             // Another build may have it as a file, so this is no refusal although Debian's server stops here.
@@ -414,7 +419,7 @@ impl<'a> Reader<'a> {
             match definition.line(text) {
                 Ok(macros::Progress::More) => {}
                 Ok(macros::Progress::Done) => {
-                    self.known.macros.define(definition);
+                    self.known.to_mut().macros.define(definition);
                     return Ok(Ok(()));
                 }
                 Err(message) => return Ok(Err(message)),

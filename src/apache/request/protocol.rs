@@ -15,10 +15,10 @@ const M_CONNECT: u8 = 4;
 
 /// Everything that is refused before the first hook. `r.server` changes to the one that the Host header names.
 pub(crate) fn check<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let chain = vhost::given_ip(&cx.config.servers, r.connection.local);
+    let chain = cx.config.chains.given_ip(r.connection.local);
     proceed!(request_line(r));
     proceed!(headers(r));
-    proceed!(choose_server(r, &chain, cx));
+    proceed!(choose_server(r, chain, cx));
     proceed!(tls(r));
     expectation(r)
 }
@@ -211,7 +211,7 @@ fn choose_server<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> 
     }
     let servers = &cx.config.servers;
     if let Some(name) = r.hostname.clone() {
-        let found = vhost::from_name(servers, chain, &name);
+        let found = chain.by_name(servers, &name);
         if let Some(server) = found.and_then(|index| servers.get(index)) {
             r.server = server;
         } else if let Some(setting) = strict_check {
@@ -220,7 +220,7 @@ fn choose_server<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> 
             decision.log = Some(log.to_owned());
             return r.refuse(decision, 400);
         }
-    } else if let Some(server) = vhost::from_path(servers, chain, &r.uri).and_then(|index| servers.get(index)) {
+    } else if let Some(server) = chain.by_path(servers, &r.uri).and_then(|index| servers.get(index)) {
         r.server = server;
     }
     r.per_dir = r.server.defaults.clone();
