@@ -1,6 +1,7 @@
 //! `why403 lint`: every configuration that the paths name, in parallel, in every format asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -300,15 +301,13 @@ fn lint_all(
             targets.get(index).map(|target| (index, target))
         } {
             let (server, linted) = lint_target(target, fs, world, loaded, choice);
-            let wanted = |path: &Path| {
-                linted.findings.iter().any(|finding| {
-                    finding.place.file == path || finding.related.iter().any(|other| other.place.file == path)
-                })
-            };
+            let related = linted.findings.iter().flat_map(|finding| &finding.related).map(|other| &other.place);
+            let places = linted.findings.iter().map(|finding| &finding.place).chain(related);
+            let named: HashSet<&OsStr> = places.map(|place| place.file.as_os_str()).collect();
             let texts = server
                 .sources()
                 .files()
-                .filter(|(_, file)| wanted(&file.path))
+                .filter(|(_, file)| named.contains(file.path.as_os_str()))
                 .map(|(_, file)| (file.path.clone(), file.bytes.clone()));
             let texts = texts.collect();
             done.push((index, linted, texts));

@@ -68,7 +68,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let (mut header, mut proxies) = (None, Vec::new());
-    walk(&config.nodes, &mut |node, _| match node.name.as_str() {
+    walk(&config.nodes, &mut |node, _| match &*node.name {
         "remoteipheader" => header = header.or(node.word(0).map(|name| (node.origin, name))),
         "remoteipinternalproxy" | "remoteiptrustedproxy" => proxies.push(node),
         _ => {}

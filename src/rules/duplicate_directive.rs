@@ -58,7 +58,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             let again = |later: &&Node| {
                 later.name == node.name && !later.section && later.origin.span.file == node.origin.span.file
             };
-            let single = SINGLE.contains(&node.name.as_str()) && !node.section;
+            let single = SINGLE.contains(&&*node.name) && !node.section;
             let Some(later) = nodes[index + 1..].iter().find(again).filter(|_| single) else { continue };
             let same = later.args == node.args;
             let text = crate::sentence::ticked(subject.sources().text(later.origin.span).trim_ascii_end());

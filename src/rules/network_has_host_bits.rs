@@ -1,5 +1,7 @@
 //! `network-has-host-bits`: `10.0.0.5/8` means `10.0.0.0/8`.
 
+use std::collections::HashSet;
+
 use super::sections::walk;
 use super::spots;
 use super::{BOTH, Needs, Rule};
@@ -73,21 +75,21 @@ fn host_bits(word: &str) -> Option<(&str, String, bool)> {
 
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
-    let mut lines: Vec<Origin> = Vec::new();
+    let (mut lines, mut noted) = (Vec::new(), HashSet::new());
     let mut note = |node: &Node| {
-        let by_address = match node.name.as_str() {
+        let by_address = match &*node.name {
             "require" => node.words.iter().any(|word| word.eq_ignore_ascii_case(b"ip")),
             "allow" | "deny" | "remoteipinternalproxy" | "remoteiptrustedproxy" => true,
             _ => false,
         };
-        if by_address && !lines.contains(&node.origin) {
+        if by_address && noted.insert(node.origin) {
             lines.push(node.origin);
         }
     };
     walk(&config.nodes, &mut |node, _| note(node));
     for file in &layout.files {
         if let Some((_, nodes)) = file.read(subject, config) {
-            walk(&nodes, &mut |node, _| note(node));
+            walk(nodes, &mut |node, _| note(node));
         }
     }
     lines.into_iter().for_each(|origin| check_line(subject, found, origin));

@@ -40,7 +40,7 @@ fn check(subject: &Subject, found: &mut Findings) {
     list(subject, layout, &config.nodes, &owners, found, 0);
     for file in &layout.files {
         if let Some((_, nodes)) = file.read(subject, config) {
-            list(subject, layout, &nodes, &owners, found, 0);
+            list(subject, layout, nodes, &owners, found, 0);
         }
     }
 }

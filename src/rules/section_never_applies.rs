@@ -64,7 +64,7 @@ struct Elsewhere {
 
 impl Elsewhere {
     fn take(&mut self, node: &crate::apache::load::Node) {
-        match node.name.as_str() {
+        match &*node.name {
             "userdir" => {
                 self.anywhere |= node.word(0).is_some_and(|word| !word.to_ascii_lowercase().starts_with(b"disable"))
             }

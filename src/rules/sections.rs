@@ -2,8 +2,9 @@
 //!
 //! What a rule believes from here is only a reason to ask: the answer to a request is the proof.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ffi::OsStr;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -116,12 +117,20 @@ impl Layout {
             }
         }
         layout.files = layout.htaccess_files(subject, config);
-        for file in layout.files.clone() {
+        for file in &layout.files {
             // Asking makes the evaluator read the file.
             layout.ask(subject, file.server, &format!("{}x", file.url), stranger(), "");
         }
+        let mut texts: HashMap<&OsStr, FileId> = HashMap::new();
+        for (id, file) in config.sources.files() {
+            texts.entry(file.path.as_os_str()).or_insert(id);
+        }
+        for file in &mut layout.files {
+            file.text = texts.get(file.path.as_os_str()).copied();
+        }
         for (path, conf) in htaccess::records(&config.htaccess) {
-            let Some(file) = layout.files.iter().find(|file| file.path == path) else { continue };
+            let Ok(index) = layout.files.binary_search_by(|file| file.path.cmp(&path)) else { continue };
+            let file = &layout.files[index];
             let Some(&origin) = conf.sections.first() else { continue };
             let dir = [path.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes(), b"/"].concat();
             let matcher = Matcher::Literal(dir);
@@ -392,7 +401,8 @@ impl Layout {
                         && let Some(rest) = dir.strip_prefix(mapping.dir.as_slice()).and_then(plain)
                     {
                         let url = format!("{}{rest}", mapping.url);
-                        found.push(Htaccess { server: mapping.server, url, path: path_of(&whole).to_path_buf() });
+                        let path = path_of(&whole).to_path_buf();
+                        found.push(Htaccess { server: mapping.server, url, path, text: None, nodes: OnceCell::new() });
                     }
                 }
             }
@@ -411,18 +421,26 @@ pub(crate) struct Htaccess {
     pub url: String,
     /// The file.
     pub path: PathBuf,
+    /// Its text as the evaluator read it.
+    text: Option<FileId>,
+    nodes: OnceCell<Option<(FileId, Vec<Node>)>>,
 }
 
 impl Htaccess {
     /// Its directives as if everything might stand in it, and its text among the sources; `None`: it cannot be read.
-    pub(super) fn read(&self, subject: &Subject, config: &Config) -> Option<(FileId, Vec<Node>)> {
+    pub(super) fn read(&self, subject: &Subject, config: &Config) -> Option<(FileId, &[Node])> {
+        let (file, nodes) = self.nodes.get_or_init(|| self.parse(subject, config)).as_ref()?;
+        Some((*file, nodes))
+    }
+
+    fn parse(&self, subject: &Subject, config: &Config) -> Option<(FileId, Vec<Node>)> {
         use crate::apache::{check, directives, load};
         let bytes = match subject.world.fs.read(&self.path, 1 << 20) {
             Fact::Known(Ok(bytes)) => bytes,
             _ => return None,
         };
-        let known = config.sources.files().find(|(_, file)| file.path == self.path && *file.bytes == *bytes);
-        let file = known.map_or_else(|| config.sources.add(&self.path, bytes), |(file, _)| file);
+        let known = self.text.filter(|text| *config.sources.file(*text).bytes == *bytes);
+        let file = known.unwrap_or_else(|| config.sources.add(&self.path, bytes));
         let allowed = load::Override { mask: directives::OR_ALL, options: !0, list: None };
         let read = check::htaccess(&config.known, subject.world.fs, &config.sources, file, None, &allowed);
         Some((file, read.nodes))
