@@ -1,6 +1,6 @@
 //! `why403 explain`: one question on the command line, or a request a line and an answer a line.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -69,7 +69,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
         Some(path) if path == Path::new("-") => desk.lines(options, io::stdin().lock(), out),
         Some(path) => {
             let file = std::fs::File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-            desk.lines(options, io::BufReader::new(file), out)
+            desk.lines(options, file, out)
         }
     }
 }
@@ -83,13 +83,17 @@ impl Desk<'_> {
         Ok(ANSWERED)
     }
 
-    /// A request a line, an answer a line, each written out before the next is read.
-    fn lines(&self, options: &Options, mut input: impl BufRead, out: &mut dyn Write) -> Result<u8, Failure> {
+    /// A request a line, an answer a line; all of them are written out before another line is waited for.
+    fn lines(&self, options: &Options, input: impl Read, out: &mut dyn Write) -> Result<u8, Failure> {
+        let mut input = io::BufReader::new(input);
         let mut code = ANSWERED;
         let mut line = Vec::new();
         let mut list = json::List::default();
         for number in 1usize.. {
             line.clear();
+            if memchr::memchr(b'\n', input.buffer()).is_none() {
+                written(out.flush())?;
+            }
             if input.read_until(b'\n', &mut line).map_err(|error| format!("cannot read requests: {error}"))? == 0 {
                 break;
             }
@@ -106,7 +110,6 @@ impl Desk<'_> {
                 let id = ask::id_of(text).unwrap_or_else(|| number.to_string());
                 written(self.refuse(&id, &error, out))?;
             }
-            written(out.flush())?;
         }
         if self.format == Format::Json {
             written(list.end(out))?;
