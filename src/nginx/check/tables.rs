@@ -3,9 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::access::{Network, v4};
+use super::http::at;
 use super::{Block, Checker, Verdict, bad, refusal, show, value};
 use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
+use crate::syntax::Item;
 
 /// The keys of one of nginx's hashes (`ngx_hash_add_key`).
 #[derive(Debug, Default)]
@@ -234,6 +236,7 @@ impl<'a> Checker<'a> {
         let [source, name] = values else { return Ok(()) };
         self.compile(source, directive, context)?;
         self.define(name, context)?;
+        self.no_include(directive, "invalid percent value \"include\"")?;
         let mut total = 0u64;
         let mut over = false;
         self.lines(directive, |checker, line| {
@@ -251,6 +254,18 @@ impl<'a> Checker<'a> {
             Ok(())
         });
         if over { bad("percent total is greater than 100%") } else { Ok(()) }
+    }
+
+    /// Blocks in which `include` is a word like any other.
+    fn no_include(&self, block: Placed<'a>, message: &str) -> Verdict {
+        for item in block.directive.block.iter().flatten() {
+            if let Item::Directive(line) = item
+                && line.name.value(&self.loaded.sources) == b"include"
+            {
+                return Err(at((line.span.file, line.reported_at), message.to_owned()));
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn types(&mut self, directive: Placed<'a>) -> Verdict {
@@ -280,6 +295,7 @@ impl<'a> Checker<'a> {
         if from.eq_ignore_ascii_case(to) {
             return bad(format!("\"charset_map\" between the same charsets \"{}\" and \"{}\"", show(from), show(to)));
         }
+        self.no_include(directive, "invalid value \"include\"")?;
         let to_utf8 = to.eq_ignore_ascii_case(b"utf-8");
         self.lines(directive, |checker, line| {
             let values = checker.values(line);

@@ -11,7 +11,7 @@ use super::content::{PHASE, failed, is_missing, path_decision, reads};
 use crate::cause::Cause;
 use crate::cause::nginx as causes;
 use crate::fact::Fact;
-use crate::fs::{Errno, FileKind, Follow};
+use crate::fs::{Errno, FileKind, Follow, Stat};
 use crate::outcome::Decision;
 use crate::source::Origin;
 use crate::trace::nginx::Event;
@@ -57,9 +57,9 @@ pub(super) fn random_index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow
     let mut files = Vec::new();
     for name in names.into_iter().filter(|name| !name.starts_with(b".")) {
         let path = directory.join(OsStr::from_bytes(&name));
-        let entry = match cx.disk.stat(&path, Follow::No) {
-            Ok(stat) if stat.kind == FileKind::Symlink => cx.disk.stat(&path, Follow::Yes),
-            entry => entry,
+        let entry = match listed_kind(&directory, &name, cx) {
+            Some(FileKind::Symlink) | None => cx.disk.stat(&path, Follow::Yes),
+            Some(kind) => Ok(Stat::of(kind)),
         };
         match entry {
             Ok(stat) if stat.kind == FileKind::Regular => files.push(name),
@@ -86,6 +86,15 @@ pub(super) fn random_index<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow
     let uri = [&r.uri, &**chosen].concat();
     let args = r.args.clone();
     r.internal_redirect(cx, uri, args, setting.origin)
+}
+
+/// What readdir(3) says about an entry, which takes no search permission.
+fn listed_kind(directory: &Path, name: &[u8], cx: &Cx) -> Option<FileKind> {
+    let entry = cx.disk.real_path(directory).ok()?.join(OsStr::from_bytes(name));
+    match cx.world.fs.lstat(&entry) {
+        Fact::Known(Ok(stat)) => Some(stat.kind),
+        _ => None,
+    }
 }
 
 /// opendir(3) as the worker.
