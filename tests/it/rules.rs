@@ -22,12 +22,18 @@ use why403::rules::{self, Rule};
 use why403::server::Kind;
 use why403::world::{NoResolver, World};
 
+use crate::servers::{self, Real};
+
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for rule in rules::ALL {
         trials.push(Trial::test(format!("rules::{}", rule.id), move || page(rule)));
     }
     trials.push(Trial::test("rules::docs_are_fresh", docs_are_fresh));
+    trials.push(match servers::wanted() {
+        true => Trial::test("rules::pages_load_in_the_real_server", pages_load),
+        false => Trial::test("rules::pages_load (WHY403_SERVERS is not set: not asked)", || Ok(())),
+    });
     trials
 }
 
@@ -108,6 +114,30 @@ fn heading(title: &str) -> Result<Example, String> {
     Ok(example)
 }
 
+/// A line of a `tree` block.
+struct TreeLine<'e> {
+    path: &'e str,
+    target: Option<&'e str>,
+    content: String,
+    mode: Option<&'e str>,
+    owner: Option<&'e str>,
+}
+
+fn tree_lines(example: &Example) -> Result<Vec<TreeLine<'_>>, String> {
+    let read = |line| -> Result<TreeLine, String> {
+        let (head, content) = str::split_once(line, ": ").map_or((line, ""), |(head, content)| (head, content));
+        let mut words = head.split_whitespace().peekable();
+        let path = words.next().ok_or("an empty line in a tree block")?;
+        let target = match words.next_if_eq(&"->") {
+            Some(_) => Some(words.next().ok_or("a link without a target")?),
+            None => None,
+        };
+        let (mode, owner) = (words.next(), words.next());
+        Ok(TreeLine { path, target, content: content.replace("\\n", "\n"), mode, owner })
+    };
+    example.tree.lines().map(read).collect()
+}
+
 /// The tree of an example: `/srv/www` with an index, the system's users, and what the page lists.
 fn tree(example: &Example) -> Result<MemoryFs, String> {
     let passwd =
@@ -117,24 +147,17 @@ fn tree(example: &Example) -> Result<MemoryFs, String> {
         .file("/etc/group", "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n")
         .file("/srv/www/index.html", "hello\n")
         .file("/srv/www/a.txt", "text\n");
-    for line in example.tree.lines() {
-        let (head, content) = line.split_once(": ").map_or((line, None), |(head, content)| (head, Some(content)));
-        let mut words = head.split_whitespace();
-        let path = words.next().ok_or("an empty line in a tree block")?;
-        let mut words = words.peekable();
-        if words.peek() == Some(&"->") {
-            words.next();
-            fs = fs.link(path, words.next().ok_or("a link without a target")?);
-        } else if let Some(dir) = path.strip_suffix('/') {
-            fs = fs.dir(dir);
-        } else {
-            fs = fs.file(path, content.unwrap_or_default().replace("\\n", "\n"));
-        }
-        let path = path.trim_end_matches('/');
-        if let Some(mode) = words.next() {
+    for line in tree_lines(example)? {
+        fs = match (line.target, line.path.strip_suffix('/')) {
+            (Some(target), _) => fs.link(line.path, target),
+            (None, Some(dir)) => fs.dir(dir),
+            (None, None) => fs.file(line.path, line.content.clone()),
+        };
+        let path = line.path.trim_end_matches('/');
+        if let Some(mode) = line.mode {
             fs = fs.mode(path, u32::from_str_radix(mode, 8).map_err(|_| format!("mode {mode}"))?);
         }
-        if let Some(owner) = words.next() {
+        if let Some(owner) = line.owner {
             let (uid, gid) = crate::case::owner_ids(owner);
             fs = fs.owner(path, uid, gid);
         }
@@ -212,6 +235,76 @@ fn run(rule: &Rule, example: &Example) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// In a mount namespace of its own, so that an example finds its files where it says: `$1` holds them, and the rest is the
+/// command.
+const CHECK: &str = r#"
+mkdir -p /srv /etc/nginx
+for place in /srv /etc/nginx /var/log; do mount -t tmpfs tmpfs "$place" || exit 99; done
+mkdir -p /var/log/nginx /srv/prefix/logs
+cp -a "$1/." /
+shift
+exec "$@" 2>&1
+"#;
+
+/// Every nginx example is put before the real servers' own check: refused where the page says so, accepted where it does
+/// not. An older build has modules that the newer one lacks, so either may accept.
+fn pages_load() -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for rule in rules::ALL {
+        for example in examples(rule)?.iter().filter(|example| example.kind == Kind::Nginx) {
+            let newer = accepts(example, Real::Nginx131)?;
+            let accepted = match &newer {
+                Err(_) if !example.refused => accepts(example, Real::Nginx122)?,
+                _ => newer,
+            };
+            match accepted {
+                Ok(()) if example.refused => wrong.push(format!("{}: accepted\n{}", rule.id, example.text)),
+                Err(message) if !example.refused => wrong.push(format!("{}: {message}\n{}", rule.id, example.text)),
+                _ => {}
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(format!("{} examples\n{}", wrong.len(), wrong.join("\n")).into()) }
+}
+
+/// Whether a server accepts an example; else what it says.
+fn accepts(example: &Example, real: Real) -> Result<Result<(), String>, Failed> {
+    let top = tempfile::Builder::new().prefix("why403-page-").tempdir()?;
+    let place = |path: &Path| -> std::io::Result<PathBuf> {
+        let place = top.path().join(path.strip_prefix("/").unwrap_or(path));
+        std::fs::create_dir_all(place.parent().unwrap_or(top.path()))?;
+        Ok(place)
+    };
+    let target = target(example)?;
+    for (path, text) in &target.given {
+        std::fs::write(place(path)?, text)?;
+    }
+    // Only what the server itself looks at while it checks: files that are included.
+    for line in tree_lines(example)?.iter().filter(|line| line.path.starts_with("/etc/nginx/")) {
+        match line.path.strip_suffix('/') {
+            Some(dir) => std::fs::create_dir_all(place(Path::new(dir))?)?,
+            None => std::fs::write(place(Path::new(line.path))?, &line.content)?,
+        }
+    }
+    let output = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", CHECK, "check"])
+        .arg(top.path())
+        .arg(real.binary()?)
+        .args(["-t", "-q", "-p", "/srv/prefix/", "-c"])
+        .arg(&target.options.config)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // Names that nobody can look up here, certificates, and a module that neither build has, are no part of an example.
+    let elsewhere =
+        ["host not found", "cannot load certificate", "no \"ssl_certificate\"", "unknown directive \"perl\""];
+    match output.status.code() {
+        Some(0) => Ok(Ok(())),
+        Some(1) if elsewhere.iter().any(|reason| said.contains(reason)) => Ok(Ok(())),
+        Some(1) => Ok(Err(said)),
+        _ => Err(format!("{}: {said}{}", output.status, String::from_utf8_lossy(&output.stderr)).into()),
+    }
 }
 
 /// `docs/rules/` is written from the pages; `UPDATE=1` writes it.
