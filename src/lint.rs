@@ -11,6 +11,7 @@ pub mod suppress;
 pub mod targets;
 
 use std::cell::OnceCell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::finding::{Category, Finding, Level, Place};
@@ -53,7 +54,8 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
     let sources = server.sources();
     let mut findings = problems(target, server);
     let refused = server.problems().iter().any(|problem| problem.severity == Severity::Refused);
-    let layout = OnceCell::new();
+    let default = RuleOptions::default();
+    let (layout, spots) = (OnceCell::new(), OnceCell::new());
     let blocks = match server {
         Server::Nginx(config) => Some(Blocks::of(&config.loaded)),
         Server::Apache(_) => None,
@@ -68,7 +70,6 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
         if !rule.servers.contains(&target.kind) {
             continue;
         }
-        let default = RuleOptions::default();
         let options = settings.settings.rules.get(rule.id).unwrap_or(&default);
         let subject = Subject {
             server,
@@ -78,6 +79,7 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
             options,
             layout: &layout,
             blocks: blocks.as_ref(),
+            spots: &spots,
         };
         let mut found = Findings::new(rule, sources);
         check(&subject, &mut found);
@@ -108,9 +110,20 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
 
 /// By file, line, column, rule. The same said of the same text, which several blocks may include, is said once.
 pub fn sort(findings: &mut Vec<Finding>) {
-    findings.sort_by(|left, right| {
-        (&left.place, left.rule, &left.message).cmp(&(&right.place, right.rule, &right.message))
+    // Comparing paths is slow, and there are few of them: their ranks are compared instead.
+    let files: BTreeSet<&Path> = findings.iter().map(|finding| finding.place.file.as_path()).collect();
+    let ranks: HashMap<&Path, usize> = files.into_iter().zip(0..).collect();
+    let mut order: Vec<(usize, usize)> =
+        findings.iter().map(|finding| ranks[finding.place.file.as_path()]).zip(0..).collect();
+    order.sort_by(|&(left_rank, left), &(right_rank, right)| {
+        let key = |rank: usize, at: usize| {
+            let Finding { place, rule, message, .. } = &findings[at];
+            (rank, place.line, place.column, place.end_line, place.end_column, *rule, message.as_str())
+        };
+        key(left_rank, left).cmp(&key(right_rank, right))
     });
+    let mut unsorted: Vec<Option<Finding>> = std::mem::take(findings).into_iter().map(Some).collect();
+    findings.extend(order.into_iter().filter_map(|(_, at)| unsorted[at].take()));
     findings.dedup_by(|one, other| (&one.place, one.rule, &one.message) == (&other.place, other.rule, &other.message));
 }
 
@@ -181,13 +194,12 @@ fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
 
 /// Takes out what a comment silences; comments without a reason, or that silence nothing, become findings.
 fn suppress(findings: &mut Vec<Finding>, silenced: &mut usize, sources: &SourceMap, target: &Target) {
-    let mut read: Vec<&Path> = Vec::new();
+    let mut read: HashSet<&Path> = HashSet::new();
     let mut complaints = Vec::new();
     for (_, file) in sources.files() {
-        if read.contains(&file.path.as_path()) {
+        if !read.insert(&file.path) {
             continue;
         }
-        read.push(&file.path);
         for suppression in suppress::find(&file.bytes, target.kind) {
             let place = Place {
                 file: file.path.clone(),

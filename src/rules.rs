@@ -139,7 +139,7 @@ mod sensitive_file_served;
 mod server_name_conflict;
 mod server_name_suspicious;
 mod space_before_semicolon;
-mod spots;
+pub(crate) mod spots;
 mod status_page_open;
 mod suppression_unused;
 mod symlink_refused;

@@ -1,7 +1,6 @@
 //! What a rule sees, and how it reports.
 
 use std::cell::OnceCell;
-use std::path::Path;
 
 use crate::fact::{Answers, Asked};
 use crate::finding::{Finding, Level, Place, RelatedPlace, Witness};
@@ -12,8 +11,9 @@ use crate::request::Request;
 use crate::rules::Rule;
 use crate::rules::blocks::Blocks;
 use crate::rules::sections::Layout;
+use crate::rules::spots::{self, Spot};
 use crate::server::Server;
-use crate::source::{Origin, SourceMap, Span};
+use crate::source::{Origin, SourceFile, SourceMap, Span};
 use crate::world::World;
 use crate::{apache, nginx};
 
@@ -33,6 +33,8 @@ pub struct Subject<'a> {
     pub(crate) layout: &'a OnceCell<Layout>,
     /// The text of an nginx configuration, for the rules about what the model does not hold.
     pub(crate) blocks: Option<&'a Blocks<'a>>,
+    /// What the rules for nginx share.
+    pub(crate) spots: &'a OnceCell<Vec<Spot<'a>>>,
 }
 
 impl<'a> Subject<'a> {
@@ -68,6 +70,12 @@ impl<'a> Subject<'a> {
         let layout = self.layout.get_or_init(|| Layout::of(self, config));
         layout.reset();
         Some((config, layout))
+    }
+
+    /// Every place of the nginx configuration whose settings can be in force, in its order; none for Apache's.
+    pub(crate) fn spots(&self) -> &'a [Spot<'a>] {
+        self.spots
+            .get_or_init(|| self.nginx().and_then(|config| config.http.as_ref()).map(spots::spots).unwrap_or_default())
     }
 
     /// The texts.
@@ -114,18 +122,24 @@ impl<'a> Findings<'a> {
     /// What else belongs to the finding is added to what this returns.
     pub fn at(&mut self, origin: Origin, message: impl Into<String>) -> &mut Finding {
         let place = place(self.sources, origin.span);
-        self.at_place(place, message)
+        let text = line_text(self.sources.file(origin.span.file), &place);
+        self.add(place, text, message.into())
     }
 
     /// Reports at a place that no directive of the configuration holds (a file of the tree).
     pub fn at_place(&mut self, place: Place, message: impl Into<String>) -> &mut Finding {
-        let text = line_text(self.sources, &place);
+        let file = self.sources.files().map(|(_, file)| file).find(|file| file.path == place.file);
+        let text = file.map(|file| line_text(file, &place)).unwrap_or_default();
+        self.add(place, text, message.into())
+    }
+
+    fn add(&mut self, place: Place, text: String, message: String) -> &mut Finding {
         self.found.push(Finding {
             rule: self.rule.id,
             level: self.rule.level,
             category: self.rule.category,
             certainty: Certainty::Certain,
-            message: message.into(),
+            message,
             place,
             text,
             related: Vec::new(),
@@ -199,8 +213,6 @@ pub fn place(sources: &SourceMap, span: Span) -> Place {
 }
 
 /// The trimmed text of a place's first line, for the fingerprint.
-fn line_text(sources: &SourceMap, place: &Place) -> String {
-    let file = sources.files().map(|(_, file)| file).find(|file| file.path == Path::new(&place.file));
-    let line = file.and_then(|file| file.line(place.line)).unwrap_or_default();
-    String::from_utf8_lossy(line).trim().to_owned()
+fn line_text(file: &SourceFile, place: &Place) -> String {
+    String::from_utf8_lossy(file.line(place.line).unwrap_or_default()).trim().to_owned()
 }

@@ -33,6 +33,9 @@ const MARK: &[u8] = b"why403:";
 /// Every suppression of a text, in order. Malformed ones (no `ignore[…]`) are not suppressions.
 pub fn find(text: &[u8], kind: Kind) -> Vec<Suppression> {
     let mut found = Vec::new();
+    if memchr::memmem::find(text, MARK).is_none() {
+        return found;
+    }
     for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
         let Some(mark) = memchr::memmem::find(line, MARK) else { continue };
         let Some(hash) = line[..mark].iter().rposition(|&byte| byte == b'#') else { continue };

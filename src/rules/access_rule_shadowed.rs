@@ -1,5 +1,7 @@
 //! `access-rule-shadowed`: an entry whose clients were all decided by entries above it.
 
+use std::collections::HashSet;
+
 use super::sections::{lines, tree};
 use super::spots;
 use super::{BOTH, Needs, Rule};
@@ -32,15 +34,11 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.http() {
-        let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
-        for spot in spots::spots(http) {
-            // An inherited list is the same list: it is judged where it stands.
-            let list = std::sync::Arc::as_ptr(&spot.conf.access);
-            if !seen.contains(&list) {
-                seen.push(list);
-                check_list(subject, found, &spots::rules(&spot.conf.access));
-            }
+    let mut seen = HashSet::new();
+    for spot in subject.spots() {
+        // An inherited list is the same list: it is judged where it stands.
+        if seen.insert(std::sync::Arc::as_ptr(&spot.conf.access)) {
+            check_list(subject, found, &spots::rules(&spot.conf.access));
         }
     }
 }
@@ -48,12 +46,13 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
 fn check_list(subject: &Subject, found: &mut Findings, rules: &[(Origin, bool, Vec<ipnet::IpNet>)]) {
     let mut ordered: Vec<_> = rules.iter().collect();
     ordered.sort_by_key(|(origin, _, _)| *origin);
+    let mut above = IpSet::new();
     for (index, (origin, deny, nets)) in ordered.iter().enumerate() {
         let mut mine = IpSet::new();
         nets.iter().for_each(|net| mine.insert(*net));
-        let mut above = IpSet::new();
-        ordered[..index].iter().flat_map(|(_, _, nets)| nets).for_each(|net| above.insert(*net));
-        if nets.is_empty() || !mine.is_within(&above) {
+        let covered = !nets.is_empty() && mine.is_within(&above);
+        nets.iter().for_each(|net| above.insert(*net));
+        if !covered {
             continue;
         }
         // The same network with the same verdict is `duplicate-access-rule`'s.

@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let outer = spot.outer(http);
         let (mine, theirs) = (spots::rules(&spot.conf.access), spots::rules(&outer.access));
         if !spot.has_own_access(http) || theirs.is_empty() || mine.is_empty() {
@@ -37,7 +37,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         };
         let first = mine.iter().map(|(origin, _, _)| *origin).min().unwrap_or(spot.conf.origin);
         let outer_first = theirs.iter().map(|(origin, _, _)| *origin).min().unwrap_or(outer.origin);
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal by the outer list")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)

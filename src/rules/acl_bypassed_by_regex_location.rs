@@ -21,13 +21,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let all = spots::spots(http);
-    for regex in &all {
-        let Some(LocationKind::Regex(_)) = regex.location().map(|location| &location.kind) else { continue };
-        for prefix in all.iter().filter(|spot| spot.server.origin == regex.server.origin) {
-            if takes_from(prefix, regex) && report(subject, found, prefix.server, prefix, regex) {
-                break;
+    for server in spots::by_server(subject.spots()) {
+        for regex in server {
+            let Some(LocationKind::Regex(_)) = regex.location().map(|location| &location.kind) else { continue };
+            for prefix in server {
+                if takes_from(prefix, regex) && report(subject, found, prefix.server, prefix, regex) {
+                    break;
+                }
             }
         }
     }
@@ -46,7 +46,7 @@ fn takes_from(prefix: &Spot, regex: &Spot) -> bool {
 /// Looks for a path under the prefix that the regex takes, and a client whom only the regex lets in.
 fn report(subject: &Subject, found: &mut Findings, server: &Server, prefix: &Spot, regex: &Spot) -> bool {
     let (Some(guarded), Some(winner)) = (prefix.location(), regex.location()) else { return false };
-    let Some(client) = spots::outside(&prefix.open(), &regex.open()) else { return false };
+    let Some(client) = spots::outside(prefix.open(), regex.open()) else { return false };
     let Ok(name) = std::str::from_utf8(&guarded.name) else { return false };
     for sample in samples(&winner.name).iter().filter_map(|sample| std::str::from_utf8(sample).ok()) {
         let tail = sample.trim_start_matches('/');

@@ -39,15 +39,14 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         }
     }
     let mut judged: Vec<(&[u8], String)> = Vec::new();
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let (Some(root), None) = (spot.conf.core.mapping.value.path.as_literal(), spot.conf.core.mapping.value.alias)
         else {
             continue;
         };
-        let mut refused = crate::ipset::IpSet::all();
-        refused.subtract(&spot.open());
-        let (Some(client), Some(path)) = (spots::pick(&refused), spot.paths().into_iter().next()) else { continue };
+        let refused = spot.closed();
+        let (Some(client), Some(path)) = (spots::pick(&refused), spot.paths().first()) else { continue };
         let key = (root, path.clone());
         let Some(others) = by_root.get(root).filter(|others| others.len() > 1 && !judged.contains(&key)) else {
             continue;

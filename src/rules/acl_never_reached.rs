@@ -21,23 +21,24 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
-        if !protects(&spot, spot.outer(http)) {
+        if !protects(spot, spot.outer(http)) {
             continue;
         }
-        let client = spots::pick(&closed(&spot)).unwrap_or_else(spots::stranger);
-        let asked = spot.paths().into_iter().filter_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
-            Some((path, asked))
+        let client = spots::pick(&spot.closed()).unwrap_or_else(spots::stranger);
+        let mut open = None;
+        let reached = spot.paths().iter().any(|path| {
+            let asked = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal");
+            let Some(asked) = asked else { return false };
+            let reached = asked.landed_in() == Some(location.origin);
+            if open.is_none() && asked.gets_in() && asked.landed_in().is_some() {
+                open = Some((path, asked));
+            }
+            reached
         });
-        let mut asked: Vec<_> = asked.collect();
         // One path that selects it is enough; none at all says nothing.
-        if asked.is_empty() || asked.iter().any(|(_, asked)| asked.landed_in() == Some(location.origin)) {
-            continue;
-        }
-        asked.retain(|(_, asked)| asked.gets_in() && asked.landed_in().is_some());
-        let Some((path, asked)) = asked.into_iter().next() else { continue };
+        let Some((path, asked)) = open.filter(|_| !reached) else { continue };
         let Some(winner) = asked.landed_in() else { continue };
         let related = found.related(winner, "this location answers instead");
         let message =
@@ -50,14 +51,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 pub(super) fn protects(spot: &Spot, outer: &LocConf) -> bool {
     let own = !std::sync::Arc::ptr_eq(&spot.conf.access, &outer.access)
         || !std::sync::Arc::ptr_eq(&spot.conf.auth, &outer.auth);
-    own && !closed(spot).is_empty()
-}
-
-/// The clients that it keeps out, at least until they show a password.
-fn closed(spot: &Spot) -> crate::ipset::IpSet {
-    let mut set = crate::ipset::IpSet::all();
-    set.subtract(&spot.open());
-    set
+    own && !spot.closed().is_empty()
 }
 
 const PAGE: &str = r#"# acl-never-reached

@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::fact::Fact;
 use crate::finding::{Category, Level};
@@ -26,8 +25,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let mapping = &spot.conf.core.mapping;
         let (Some(location), Some(Alias::Whole), Some(origin)) = (spot.location(), mapping.value.alias, mapping.origin)
         else {

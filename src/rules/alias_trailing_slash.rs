@@ -4,7 +4,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::fact::Fact;
 use crate::finding::{Category, Level};
@@ -27,8 +26,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let mapping = &spot.conf.core.mapping;
         let prefix = matches!(location.kind, LocationKind::Prefix | LocationKind::NoRegex);

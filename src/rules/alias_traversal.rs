@@ -21,8 +21,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let mapping = &spot.conf.core.mapping;
         let Some(alias) = mapping.value.alias else { continue };
@@ -33,7 +32,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             (LocationKind::Regex(_), Alias::Whole) => climb(
                 subject,
                 &spot,
-                spot.paths().into_iter().filter_map(|path| {
+                spot.paths().iter().filter_map(|path| {
                     // The part that the expression captures is the end of the path in most expressions.
                     path.strip_suffix('x').or(path.strip_suffix("/x")).map(|stem| format!("{stem}../x"))
                 }),
@@ -78,7 +77,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 /// The first of these paths that ends up above the alias, with the file it is mapped to.
 fn climb(subject: &Subject, spot: &Spot, paths: impl Iterator<Item = String>) -> Option<(String, String)> {
     paths.into_iter().find_map(|path| {
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "404")?;
         let file = asked.run.seen.file.as_ref()?.to_string_lossy().into_owned();
         let here = asked.landed_in() == spot.location().map(|location| location.origin);

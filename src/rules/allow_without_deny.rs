@@ -1,5 +1,7 @@
 //! `allow-without-deny`: `allow` without a `deny` that would make it mean something.
 
+use std::collections::HashSet;
+
 use super::spots::{self, ask_for};
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -22,9 +24,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let rules = spots::rules(&spot.conf.access);
         let mut named = IpSet::new();
         rules.iter().flat_map(|(_, _, nets)| nets).for_each(|net| named.insert(*net));
@@ -39,13 +40,13 @@ fn check(subject: &Subject, found: &mut Findings) {
         if password || forgets_v6 || reported.contains(last) {
             continue;
         }
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };
-        reported.push(*last);
+        reported.insert(*last);
         let message = format!(
             "{client} gets in at {} although no `allow` names it: without a `deny` the list blocks nobody",
             spot.name()

@@ -1,11 +1,13 @@
 //! `auth-incomplete`: a password is asked for by half of what it takes.
 
+use std::collections::HashSet;
+
 use super::sections::{lines, needs_user, tree};
 use super::spots::{self, Spot, ask_for};
 use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
-use crate::nginx::model::{Http, LocConf};
+use crate::nginx::model::LocConf;
 use crate::outcome::Outcome;
 
 pub(super) const RULE: Rule = Rule {
@@ -22,17 +24,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.http() {
-        check_nginx(subject, found, http);
-    }
+    check_nginx(subject, found);
     check_apache(subject, found);
 }
 
 /// A realm without a file, and a file that no realm ever uses: the handler asks nothing.
-fn check_nginx(subject: &Subject, found: &mut Findings, http: &Http) {
-    let spots = spots::spots(http);
-    let mut reported = Vec::new();
-    for spot in &spots {
+fn check_nginx(subject: &Subject, found: &mut Findings) {
+    let spots = subject.spots();
+    let mut reported = HashSet::new();
+    for spot in spots {
         let auth = &spot.conf.auth;
         let (origin, why) = match (has_realm(spot.conf), auth.user_file.value.is_some()) {
             (true, false) => (auth.realm.origin, "`auth_basic` has no `auth_basic_user_file` with it"),
@@ -49,14 +49,14 @@ fn check_nginx(subject: &Subject, found: &mut Findings, http: &Http) {
             _ => continue,
         };
         let Some(origin) = origin.filter(|origin| !reported.contains(origin)) else { continue };
-        let Some(client) = spots::pick(&spot.open()) else { continue };
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let Some(client) = spots::pick(spot.open()) else { continue };
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "401")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let message =
             format!("any client gets in at {} without a password: {why}, and then none is asked for", spot.name());
         found.at(origin, message).proven_by(asked.witness, asked.certainty);
@@ -70,7 +70,7 @@ fn has_realm(conf: &LocConf) -> bool {
 /// A user is required and nothing says how one is known: 500 for everybody.
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((_, layout)) = subject.layout() else { return };
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for spot in &layout.spots {
         let Some(tree) = tree(&spot.section.conf) else { continue };
         let Some((line, _)) = lines(tree).into_iter().find(|(_, provider)| needs_user(provider)) else { continue };
@@ -80,7 +80,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
             asked.run.outcome == Outcome::Response(500) && by_auth
         };
         let Some(asked) = layout.find(subject, spot, spots::stranger(), "401", fails) else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let text = crate::sentence::ticked(subject.sources().text(origin.span).trim_ascii_end());
         let message = format!("every client gets 500: {text} needs a user, and nothing in force says how one is known");
         found

@@ -1,5 +1,7 @@
 //! `basic-auth-over-http`: a password is asked for on a plain connection.
 
+use std::collections::HashSet;
+
 use super::spots::{self, ask_on};
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -23,8 +25,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let Some(origin) = spot.conf.auth.realm.origin.filter(|origin| !reported.contains(origin)) else { continue };
         let block = blocks.opened_by(spot.server.origin);
         // Whoever looks at X-Forwarded-Proto, or believes a proxy about the client, has one in front that speaks TLS.
@@ -39,13 +41,13 @@ fn check(subject: &Subject, found: &mut Findings) {
             continue;
         };
         let client = spots::stranger();
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_on(subject, spot.server, listen, ("GET", &path), client, &[], "a redirect to https")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.run.outcome == Outcome::Response(401)).then_some(asked)
         });
         let Some(asked) = asked else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let message = format!("the password for {} is asked for, and sent, in clear text", spot.name());
         let finding = found.at(origin, message).proven_by(asked.witness, asked.certainty);
         if let Some(listen) = listen.origin {

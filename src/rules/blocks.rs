@@ -2,6 +2,7 @@
 //! the model therefore does not hold (`add_header`, `ssl_protocols`, …).
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::nginx::include::{Loaded, Placed};
 use crate::nginx::script::condition::{self, Parsed};
@@ -24,6 +25,8 @@ pub(crate) struct Block<'a> {
     parent: Option<usize>,
     /// What stands directly in it, in nginx's order.
     pub lines: Vec<Line<'a>>,
+    /// The blocks directly in it, which stand together in the list.
+    inner: Range<usize>,
 }
 
 /// A directive with its words undone.
@@ -62,16 +65,19 @@ impl<'a> Blocks<'a> {
             words: placed.directive.args.iter().map(|word| word.value(&loaded.sources)).collect(),
         };
         let mut blocks = Blocks { loaded, all: Vec::new(), by_origin: HashMap::new() };
-        let main = Block { at: 0, opened: None, parent: None, lines: loaded.main_directives().map(line).collect() };
+        let lines = loaded.main_directives().map(line).collect();
+        let main = Block { at: 0, opened: None, parent: None, lines, inner: 0..0 };
         blocks.all.push(main);
         let mut next = 0;
         while next < blocks.all.len() {
             let inner = blocks.all[next].lines.iter().filter(|line| OF_DIRECTIVES.contains(&line.name)).cloned();
-            for opened in inner.collect::<Vec<_>>() {
+            let inner: Vec<Line> = inner.collect();
+            blocks.all[next].inner = blocks.all.len()..blocks.all.len() + inner.len();
+            for opened in inner {
                 let at = blocks.all.len();
                 blocks.by_origin.insert(opened.origin(), at);
                 let lines = loaded.children(opened.placed).map(line).collect();
-                blocks.all.push(Block { at, opened: Some(opened), parent: Some(next), lines });
+                blocks.all.push(Block { at, opened: Some(opened), parent: Some(next), lines, inner: at..at });
             }
             next += 1;
         }
@@ -110,7 +116,12 @@ impl<'a> Blocks<'a> {
 
     /// A block and every block inside it.
     pub fn inwards<'b>(&'b self, block: &'b Block<'a>) -> impl Iterator<Item = &'b Block<'a>> {
-        self.all[block.at..].iter().filter(move |inner| self.outwards(inner).any(|outer| outer.at == block.at))
+        // The blocks of one level stand together, and so do those inside them.
+        let level = |outer: &Range<usize>| {
+            let (first, last) = (self.all.get(outer.start)?, self.all.get(outer.end.checked_sub(1)?)?);
+            Some(first.inner.start..last.inner.end).filter(|level| !outer.is_empty() && !level.is_empty())
+        };
+        std::iter::successors(Some(block.at..block.at + 1), level).flatten().map(|at| &self.all[at])
     }
 
     /// The innermost block from this one outwards that has such a directive of its own: whose values are in force here, for
@@ -189,6 +200,16 @@ mod tests {
         assert_eq!(in_force("this `if`"), ["3"]);
         assert_eq!(in_force("`location /b/c`"), ["1", "2"]);
         assert_eq!(blocks.http().count(), 6);
+        let inside = |place: &str| {
+            let block = blocks.all().iter().find(|block| block.shown() == place).expect("a block");
+            blocks.inwards(block).map(Block::shown).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            inside("this `server`"),
+            ["this `server`", "`location /`", "`location /b`", "this `if`", "`location /b/c`"]
+        );
+        assert_eq!(inside("`location /b`"), ["`location /b`", "`location /b/c`"]);
+        assert_eq!(inside("this `if`"), ["this `if`"]);
     }
 
     #[test]

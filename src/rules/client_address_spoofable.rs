@@ -1,5 +1,7 @@
 //! `client-address-spoofable`: an address that the client writes itself, and rules that believe it.
 
+use std::collections::HashSet;
+
 use super::sections::{Verdict, clients, verdict, walk};
 use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
@@ -28,9 +30,8 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let realip = &spot.conf.realip;
         let header = match &realip.header {
             Header::XRealIp => "X-Real-IP".to_owned(),
@@ -39,21 +40,21 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             Header::ProxyProtocol => continue,
         };
         let open = spot.open();
-        let (Some(inside), true) = (spots::pick(&open), open != IpSet::all()) else { continue };
+        let (Some(inside), true) = (spots::pick(open), *open != IpSet::all()) else { continue };
         let trusted = realip.from.iter().find_map(|from| match &from.value {
             From::Net(net) if net.contains(crate::request::Peer::Ip(spots::stranger())) => from.origin,
             From::Net(_) | From::Host(_) => None,
         });
         let Some(trusted) = trusted.filter(|origin| !reported.contains(origin)) else { continue };
         let claim = inside.to_string();
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let honest = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")?;
             let lying =
                 ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[(&header, &claim)], "a refusal")?;
             (honest.is_refused() && lying.gets_in()).then_some(lying)
         });
         let Some(asked) = asked else { continue };
-        reported.push(trusted);
+        reported.insert(trusted);
         let message = format!(
             "any client gets in at {} by sending `{header}: {claim}`: this network trusts strangers to name the client",
             spot.name()

@@ -1,5 +1,7 @@
 //! `config-not-understood`: what the program could not follow, said aloud.
 
+use std::collections::HashSet;
+
 use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -20,10 +22,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    if let Some(http) = subject.http() {
-        let mut reported = Vec::new();
-        for spot in spots::spots(http) {
-            let Some(path) = spot.paths().into_iter().next() else { continue };
+    if subject.nginx().is_some() {
+        let mut reported = HashSet::new();
+        for spot in subject.spots() {
+            let Some(path) = spot.paths().first() else { continue };
             let Some(asked) = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "an answer") else {
                 continue;
             };
@@ -33,7 +35,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             for open in asked.run.asked.iter().filter(|asked| asked.alternatives.is_empty()) {
                 let origin = open.question.origin.unwrap_or(spot.conf.origin);
                 if !reported.contains(&origin) {
-                    reported.push(origin);
+                    reported.insert(origin);
                     let message =
                         format!("what `{path}` is answered is not known: it depends on {}", open.question.subject);
                     found.at(origin, message);

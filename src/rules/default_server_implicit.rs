@@ -7,7 +7,7 @@ use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::outcome::Outcome;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub(super) const RULE: Rule = Rule {
     id: "default-server-implicit",
@@ -29,7 +29,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for address in &http.addresses.all {
         let server = &http.servers[address.default];
         let explicit = server.listens.iter().any(|listen| listen.socket == address.socket && listen.default_server);
@@ -46,7 +46,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if !answers || asked.run.seen.server != Some(server.origin) {
             continue;
         }
-        reported.push(server.origin);
+        reported.insert(server.origin);
         // A site that is closed under its own name, and an open one that takes its requests.
         let closed = address
             .servers
@@ -92,7 +92,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
             chains[at].1.push(server.index);
         }
     }
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for (_, hosts) in chains {
         let Some(server) = hosts.first().map(|&index| &config.servers[index]) else { continue };
         // A host for everything says so: it has no name, or one that is nobody's.
@@ -112,7 +112,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         else {
             continue;
         };
-        reported.push(origin);
+        reported.insert(origin);
         let other = hosts.iter().find(|index| closed.contains(index)).and_then(|&index| config.servers[index].origin);
         let related: Vec<_> = other
             .map(|other| found.related(other, "this host on the same address is closed to the same client"))

@@ -26,8 +26,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let url = match spot.location() {
             None => "/",
             Some(location) => match (&location.kind, std::str::from_utf8(&location.name)) {
@@ -42,7 +41,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if spot.conf.core.internal.value {
             continue;
         }
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let Some(asked) = ask_for(subject, spot.server, "GET", url, client, &[], "an index page") else { continue };
         let Some(decision) = &asked.run.decision else { continue };
         if decision.cause.code != "nginx/directory-index" {

@@ -23,9 +23,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
     let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let list = std::sync::Arc::as_ptr(&spot.conf.access);
         if seen.contains(&list) {
             continue;

@@ -23,28 +23,27 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let spots = spots::spots(http);
-    for spot in &spots {
+    let spots = subject.spots();
+    for spot in spots {
         let Some(location) = spot.location().filter(|location| matches!(location.kind, LocationKind::Exact)) else {
             continue;
         };
         let mut closed = crate::ipset::IpSet::all();
-        closed.subtract(&spot.open());
+        closed.subtract(spot.open());
         let (Some(client), Ok(name)) = (spots::pick(&closed), std::str::from_utf8(&location.name)) else { continue };
         if name.ends_with('/') {
             continue;
         }
         let below = format!("{name}/");
         // Only what the site itself has below the name: a directory on the disk, or a location written for it.
-        let written = spots.iter().find(|other| {
+        let written = spots::of_server(spots, spot.server).iter().find(|other| {
             let is_below = |location: &crate::nginx::model::Location| {
                 !matches!(location.kind, LocationKind::Regex(_) | LocationKind::Named)
                     && location.name.starts_with(below.as_bytes())
             };
-            other.server.origin == spot.server.origin && other.location().is_some_and(is_below)
+            other.location().is_some_and(is_below)
         });
-        let paths = [Some(below.clone()), written.and_then(|other| other.paths().into_iter().next())];
+        let paths = [Some(below.clone()), written.and_then(|other| other.paths().first().cloned())];
         for path in paths.into_iter().flatten() {
             let Some(asked) = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal") else { continue };
             let there = match asked.run.outcome {

@@ -20,16 +20,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
     for guard in guards(blocks).filter(|guard| guard.refusal.is_some()) {
         let Some(name) = variable(&guard.condition) else { continue };
         let Some(values) = values(blocks, name).filter(|values| values.all.len() == 1) else { continue };
         if holds(&guard.condition, &values.all[0]) != Some(false) {
             continue;
         }
-        let Some(spot) = guard.spot(&spots) else { continue };
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let Some(spot) = guard.spot(spots) else { continue };
+        let asked = spot.paths().iter().find_map(|path| {
             ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")
                 .filter(spots::Asked::gets_in)
         });

@@ -26,12 +26,12 @@ pub(super) const RULE: Rule = Rule {
 const SECRET: usize = 16;
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
     for guard in guards(blocks).filter(|guard| guard.refusal.is_some()) {
-        let (Some(spot), Some((header, values))) = (guard.spot(&spots), admitted(blocks, &guard)) else { continue };
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
-        let proof = spot.paths().into_iter().find_map(|path| {
+        let (Some(spot), Some((header, values))) = (guard.spot(spots), admitted(blocks, &guard)) else { continue };
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
+        let proof = spot.paths().iter().find_map(|path| {
             // Without the header it must be this `if` that refuses.
             let plain = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
             let refused = plain.run.decision.as_ref().and_then(|decision| decision.directive);

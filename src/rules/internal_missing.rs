@@ -1,5 +1,7 @@
 //! `internal-missing`: a location made for subrequests that everybody can ask for.
 
+use std::collections::HashSet;
+
 use super::blocks::Blocks;
 use super::spots::{self, Spot, ask_for};
 use super::{NGINX, Needs, Rule};
@@ -24,10 +26,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
-    let mut reported = Vec::new();
-    for (spot, uri, asker, name) in subrequests(blocks, &spots) {
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
+    let mut reported = HashSet::new();
+    for (spot, uri, asker, name) in subrequests(blocks, spots) {
         let helper = spots.iter().find(|other| is_for(other, spot, &uri));
         let Some((helper, location)) = helper.and_then(|helper| Some((helper, helper.location()?))) else { continue };
         if helper.conf.core.internal.value || reported.contains(&location.origin) {
@@ -38,7 +40,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         if asked.landed_in() != Some(location.origin) || asked.run.outcome != Outcome::Upstream {
             continue;
         }
-        reported.push(location.origin);
+        reported.insert(location.origin);
         let message = format!("any client reaches the back end of {}, which is there for `{name}`", helper.name());
         let related = found.related(asker, "asks it for its own ends");
         let block = blocks.opened_by(location.origin);

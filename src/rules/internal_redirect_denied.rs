@@ -6,6 +6,7 @@ use super::{BOTH, Needs, Rule};
 use crate::apache::load::Node;
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
+use crate::nginx::model::TryFile;
 use crate::source::Origin;
 use std::collections::HashSet;
 
@@ -28,15 +29,19 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let Some(origin) =
             spot.conf.try_files.as_ref().and_then(|files| files.origin).filter(|origin| !reported.contains(origin))
         else {
             continue;
         };
-        let Some(client) = spots::pick(&spot.open()) else { continue };
+        // A code ends the request where no error page follows it.
+        let files = spot.conf.try_files.as_ref().and_then(|files| files.value.last());
+        if matches!(files, Some(TryFile::Code(_))) && spot.conf.core.error_pages.is_empty() {
+            continue;
+        }
+        let Some(client) = spots::pick(spot.open()) else { continue };
         for path in spot.paths() {
             // A name that no tree has, so that the fallback is taken.
             let path = format!("{path}-why403-no-such-file");
@@ -51,7 +56,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             if !asked.is_refused() || !moved || !by_rule {
                 continue;
             }
-            reported.push(origin);
+            reported.insert(origin);
             let message = format!(
                 "{client} may enter {} and gets 403 for what is not there: the fallback ends in a location that is closed to it",
                 spot.name()

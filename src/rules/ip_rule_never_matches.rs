@@ -1,5 +1,7 @@
 //! `ip-rule-never-matches`: a rule for clients that no listener takes.
 
+use std::collections::HashSet;
+
 use super::sections::{lines, tree, walk};
 use super::spots;
 use super::{BOTH, Needs, Rule};
@@ -30,8 +32,8 @@ fn check(subject: &Subject, found: &mut Findings) {
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         // A header can bring any address.
         if !spot.conf.realip.from.is_empty() || spot.server.listens.iter().any(|listen| listen.proxy_protocol) {
             continue;
@@ -60,7 +62,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
                 Some(ipnet::IpNet::V6(_)) if !takes(true) => "IPv6",
                 _ => continue,
             };
-            reported.push(origin);
+            reported.insert(origin);
             let text = crate::sentence::ticked(here);
             let message = format!("{text} lets nobody in: this server has no listener for {wanted}");
             let listen = spot.server.listens.iter().find_map(|listen| listen.origin);
@@ -85,7 +87,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some(bound) = bound.filter(|bound| !bound.is_empty() && !moved) else { return };
     let takes = |v6: bool| bound.iter().any(|own| own.is_ipv6() == v6);
     let local = bound.iter().any(|own| own.is_loopback() || own.is_unspecified());
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for spot in &layout.spots {
         let mut rules: Vec<(crate::source::Origin, Vec<ipnet::IpNet>)> = Vec::new();
         for (line, provider) in tree(&spot.section.conf).map(lines).unwrap_or_default() {
@@ -110,7 +112,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
                 continue;
             };
             if !reported.contains(&origin) {
-                reported.push(origin);
+                reported.insert(origin);
                 let text = crate::sentence::ticked(subject.sources().text(origin.span).trim_ascii_end());
                 found.at(origin, format!("{text} lets nobody in: there is no `Listen` for {why}"));
             }

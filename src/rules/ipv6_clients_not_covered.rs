@@ -1,5 +1,7 @@
 //! `ipv6-clients-not-covered`: a catch-all that catches one family.
 
+use std::collections::HashSet;
+
 use super::spots::{self, ask_for};
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -21,10 +23,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
     let client: IpAddr = std::net::Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9).into();
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let catch_all = spot.conf.access.v4.iter().find(|rule| rule.value.deny && rule.value.net.prefix_len() == 0);
         let Some(origin) = catch_all.and_then(|rule| rule.origin).filter(|origin| !reported.contains(origin)) else {
             continue;
@@ -32,13 +33,13 @@ fn check(subject: &Subject, found: &mut Findings) {
         if spots::listener(spot.server, client).is_none() || !spots::let_in(&spot.conf.access).contains(client) {
             continue;
         }
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let message = format!(
             "{client} gets in at {}: `0.0.0.0/0` covers IPv4 only, and this server listens on IPv6, too",
             spot.name()

@@ -21,14 +21,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let Some(limit) = spot.location().and_then(|location| location.limit_except.as_deref()) else { continue };
         let Some(block) = blocks.opened_by(limit.origin).filter(|block| block.lines.is_empty()) else { continue };
         let limited = [(Method::POST, "POST"), (Method::PUT, "PUT"), (Method::GET, "GET")];
         let Some((_, method)) = limited.into_iter().find(|(bit, _)| limit.methods & bit.0 == 0) else { continue };
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, method, &path, client, &[], "403")?;
             (asked.landed_in() == spot.location().map(|location| location.origin) && asked.gets_in()).then_some(asked)
         });

@@ -1,5 +1,7 @@
 //! `listing-enabled`: a directory that shows what is in it.
 
+use std::collections::HashSet;
+
 use super::sections::name;
 use super::spots;
 use super::{BOTH, Needs, Rule};
@@ -27,9 +29,8 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let autoindex = &spot.conf.content.autoindex;
         let Some(origin) = autoindex.origin.filter(|origin| autoindex.value && !reported.contains(origin)) else {
             continue;
@@ -42,7 +43,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if handled || wanted || !spot.open().contains(spots::stranger()) {
             continue;
         }
-        reported.push(origin);
+        reported.insert(origin);
         let download = spot.location().is_some_and(|location| {
             [&b"download"[..], b"files", b"pub", b"mirror", b"archive"]
                 .iter()

@@ -25,7 +25,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    let spots = spots::spots(http);
+    let spots = subject.spots();
     let local = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let fronts: Vec<(&Spot, SocketAddr)> = spots.iter().filter_map(|spot| Some((spot, passes_to(spot)?))).collect();
     for behind in spots.iter().filter(|spot| spot.has_own_access(http)) {

@@ -22,8 +22,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let literal =
             |kind: &LocationKind| matches!(kind, LocationKind::Prefix | LocationKind::NoRegex | LocationKind::Exact);
         let Some(location) = spot.location().filter(|location| literal(&location.kind)) else { continue };
@@ -117,7 +117,7 @@ fn quoted(name: &str) -> String {
 /// Whether somebody whom the location's rules keep out gets in at the path that was meant.
 fn guard_missed(subject: &Subject, spot: &Spot, meant: &str) -> Option<spots::Asked> {
     let mut closed = crate::ipset::IpSet::all();
-    closed.subtract(&spot.open());
+    closed.subtract(spot.open());
     let client = spots::pick(&closed)?;
     let path = meant.replace('%', "%25").replace(' ', "%20").replace('#', "%23").replace('?', "%3F");
     let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;

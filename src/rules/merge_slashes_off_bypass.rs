@@ -26,8 +26,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(off) = spot.server.srv.merge_slashes.origin.filter(|_| !spot.server.srv.merge_slashes.value) else {
             continue;
         };
@@ -37,7 +36,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             continue;
         };
         let mut closed = crate::ipset::IpSet::all();
-        closed.subtract(&spot.open());
+        closed.subtract(spot.open());
         let (Some(client), Ok(name)) = (spots::pick(&closed), std::str::from_utf8(&location.name)) else { continue };
         let slashed = a_file(subject, &spot, name).map(|file| format!("/{name}{file}"));
         for path in slashed.into_iter().chain([format!("/{name}x"), format!("/{name}")]) {

@@ -1,7 +1,7 @@
 //! `methods-left-open`: a guard that looks at the method first.
 
 use super::sections::{Verdict, clients, denies_all, lines, tree, verdict, walk};
-use super::spots::{self, Spot, ask_for};
+use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
 use crate::apache::model::MethodSet;
 use crate::finding::{Category, Level};
@@ -28,16 +28,15 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let Some(limit) = &location.limit_except else { continue };
-        let inside = Spot { conf: &limit.conf, ..spot.clone() };
+        let inside = spot.with_conf(&limit.conf);
         // Nobody at all is let in with other methods: a list of methods, not of clients.
         if inside.open().is_empty() && !spots::has_auth(inside.conf) {
             continue;
         }
-        let Some(client) = spots::outside(&inside.open(), &spot.open()) else { continue };
+        let Some(client) = spots::outside(inside.open(), spot.open()) else { continue };
         let text = String::from_utf8_lossy(subject.sources().text(limit.origin.span)).into_owned();
         let left: Vec<&str> = text
             .split_whitespace()
@@ -46,7 +45,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             .filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphabetic()))
             .collect();
         let Some(method) = left.first().map(|method| method.to_ascii_uppercase()) else { continue };
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, &method, &path, client, &[], "a refusal")?;
             (asked.landed_in() == Some(location.origin) && asked.gets_in()).then_some(asked)
         });

@@ -31,14 +31,13 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         for (origin, _, _) in spots::rules(&spot.conf.access) {
             if reported.contains(&origin) {
                 continue;
             }
-            reported.push(origin);
+            reported.insert(origin);
             check_line(subject, found, origin);
         }
     }

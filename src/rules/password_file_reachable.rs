@@ -31,9 +31,8 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
     let (Some(config), Some(http)) = (subject.nginx(), subject.http()) else {
         return;
     };
-    let all = spots::spots(http);
-    let mut reported = Vec::new();
-    for named in &all {
+    let mut reported = HashSet::new();
+    for named in subject.spots() {
         let file = &named.conf.auth.user_file;
         let Some(text) = file.value.as_ref().and_then(|file| file.as_literal()) else { continue };
         let Some(origin) = file.origin.filter(|origin| !reported.contains(origin)) else { continue };
@@ -53,7 +52,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             (asked.run.outcome == Outcome::Response(200) && same).then(|| (url.to_owned(), asked))
         });
         if let Some((url, asked)) = hit {
-            reported.push(origin);
+            reported.insert(origin);
             let message = format!("any client can fetch the password file at `{url}`");
             found
                 .at(origin, message)

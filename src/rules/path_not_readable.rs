@@ -26,9 +26,8 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let url = match spot.location() {
             None => "/",
             Some(location) => match (&location.kind, std::str::from_utf8(&location.name)) {
@@ -40,7 +39,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
                 _ => continue,
             },
         };
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let Some(asked) = ask_for(subject, spot.server, "GET", url, client, &[], "the file") else { continue };
         let Some(decision) = &asked.run.decision else { continue };
         let permission = decision.cause.code.ends_with("-permission") || decision.cause.code.ends_with("-unreadable");
@@ -48,7 +47,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if reported.contains(path) {
             continue;
         }
-        reported.push(path.clone());
+        reported.insert(path.clone());
         let place = decision.directive.unwrap_or(spot.conf.origin);
         let file = asked.run.seen.file.as_ref().map_or(String::new(), |file| format!(" `{}`", file.display()));
         let message = format!(

@@ -25,8 +25,8 @@ const OF_PATH: [&str; 6] =
     ["fastcgi_script_name", "uri", "document_uri", "request_filename", "fastcgi_path_info", "request_uri"];
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let (Some(location), Some(handler)) = (spot.location(), spot.conf.handler.as_ref()) else { continue };
         let php = memchr::memmem::find(&location.name, b"php").is_some();
         let (LocationKind::Regex(_), Handler::Pass(PassKind::Fastcgi, _), true) = (&location.kind, &handler.value, php)
@@ -40,8 +40,8 @@ fn check(subject: &Subject, found: &mut Findings) {
         }) else {
             continue;
         };
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
+        let asked = spot.paths().iter().find_map(|path| {
             let path = format!("/x.jpg{path}");
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "404")?;
             let here = asked.landed_in() == Some(location.origin) && asked.run.outcome == Outcome::Upstream;

@@ -28,24 +28,23 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let all: Vec<(Spot, String, String)> = spots::spots(http)
-        .into_iter()
-        .filter_map(|spot| {
-            let (url, dir) = mapped(&spot)?;
+    for server in spots::by_server(subject.spots()) {
+        let mapped = server.iter().filter_map(|spot| {
+            let (url, dir) = mapped(spot)?;
             Some((spot, url, dir))
-        })
-        .collect();
-    for (guarded, url, dir) in &all {
-        let mut refused = crate::ipset::IpSet::all();
-        refused.subtract(&guarded.open());
-        if refused.is_empty() || guarded.location().is_none() {
+        });
+        check_server(subject, found, &mapped.collect::<Vec<_>>());
+    }
+}
+
+/// Places of one server, each with its URL prefix and its directory.
+fn check_server(subject: &Subject, found: &mut Findings, all: &[(&Spot, String, String)]) {
+    for (guarded, url, dir) in all {
+        if guarded.closed().is_empty() || guarded.location().is_none() {
             continue;
         }
-        for (other, other_url, other_dir) in
-            all.iter().filter(|(other, _, _)| other.server.origin == guarded.server.origin)
-        {
-            let Some(client) = spots::outside(&guarded.open(), &other.open()) else { continue };
+        for (other, other_url, other_dir) in all {
+            let Some(client) = spots::outside(guarded.open(), other.open()) else { continue };
             // The file is below both directories, under two names.
             let (file, second) = match dir.strip_prefix(other_dir.as_str()) {
                 Some(rest) => ("x".to_owned(), format!("{other_url}{rest}x")),

@@ -1,6 +1,5 @@
 //! `proxy-host-header`: the back end is told a host that the client wrote, or none that anybody asked for.
 
-use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
@@ -22,8 +21,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let Some(handler) = spot.conf.handler.as_ref() else { continue };
         let (Handler::Pass(PassKind::Proxy, target), Some(origin)) = (&handler.value, handler.origin) else { continue };
         let hosts = || spot.conf.proxy.headers.iter().filter(|header| header.value.0.eq_ignore_ascii_case(b"host"));

@@ -1,5 +1,7 @@
 //! `referer-check-lets-empty-pass`: who sends no Referer is let in.
 
+use std::collections::HashSet;
+
 use super::guards::{guards, variable};
 use super::spots::{self, ask_for};
 use super::{NGINX, Needs, Rule};
@@ -20,12 +22,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
-    let mut reported = Vec::new();
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
+    let mut reported = HashSet::new();
     for guard in guards(blocks).filter(|guard| guard.refusal.is_some()) {
         let on_referer = variable(&guard.condition).is_some_and(|name| name.eq_ignore_ascii_case(b"invalid_referer"));
-        let Some(spot) = guard.spot(&spots).filter(|_| on_referer) else { continue };
+        let Some(spot) = guard.spot(spots).filter(|_| on_referer) else { continue };
         let referers = &spot.conf.referer;
         let Some(origin) = referers.origin.filter(|origin| !reported.contains(origin)) else { continue };
         let (headers, what): (&[(&str, &str)], &str) = match (referers.none, referers.blocked) {
@@ -33,12 +35,12 @@ fn check(subject: &Subject, found: &mut Findings) {
             (false, true) => (&[("Referer", "hidden")], "whose Referer is no URL"),
             (false, false) => continue,
         };
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
+        let asked = spot.paths().iter().find_map(|path| {
             ask_for(subject, spot.server, "GET", &path, client, headers, "a refusal").filter(spots::Asked::gets_in)
         });
         let Some(asked) = asked else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let message = format!("a request {what} gets in at {}: the check is the client's choice", spot.name());
         let related = found.related(guard.line.origin(), "refuses the others");
         found.at(origin, message).with(related).proven_by(asked.witness, asked.certainty);

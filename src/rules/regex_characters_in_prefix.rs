@@ -1,6 +1,6 @@
 //! `regex-characters-in-prefix`: a name that is written like a regular expression and compared as it stands.
 
-use super::spots::{self, Spot};
+use super::spots::Spot;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
@@ -22,7 +22,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location().filter(|_| like_a_pattern(&spot)) else { continue };
         let name = String::from_utf8_lossy(&location.name);
         let message =

@@ -1,6 +1,5 @@
 //! `regex-invalid`: an expression that PCRE refuses, or reads otherwise than a shell.
 
-use super::spots;
 use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
@@ -21,8 +20,7 @@ pub(super) const RULE: Rule = Rule {
 
 /// What PCRE refuses, the configuration check finds. A `*` after a slash it takes, for any number of slashes.
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let LocationKind::Regex(regex) = &location.kind else { continue };
         let Some(glob) = like_a_glob(regex.source()) else { continue };

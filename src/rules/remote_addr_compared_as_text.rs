@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::guards::{Guard, guards};
 use super::sample::samples;
-use super::spots::{self, Spot, ask_for};
+use super::spots::{Spot, ask_for};
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
@@ -26,11 +26,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
     let all: Vec<Guard> = guards(blocks).collect();
     for (at, guard) in all.iter().enumerate() {
-        let Some(spot) = guard.spot(&spots) else { continue };
+        let Some(spot) = guard.spot(spots) else { continue };
         match guard.condition {
             Parsed::Equal { name, text, negated } if is_address(name) => {
                 let Ok(text) = std::str::from_utf8(text) else { continue };
@@ -54,7 +54,7 @@ fn check(subject: &Subject, found: &mut Findings) {
                     (false, true) => format!("{other} is refused as well: `{shown}` matches it too"),
                     _ => format!("{other} is taken for one of these as well: `{shown}` matches it too"),
                 };
-                let path = spot.paths().into_iter().next();
+                let path = spot.paths().iter().next();
                 let expected = if negated { "a refusal" } else { "to get in" };
                 let asked = path.and_then(|path| ask_for(subject, spot.server, "GET", &path, other, &[], expected));
                 let asked = asked.filter(|asked| if negated { asked.gets_in() } else { !asked.gets_in() });
@@ -115,7 +115,7 @@ fn never_equal(subject: &Subject, found: &mut Findings, guard: &Guard, spot: &Sp
     let client = net.map(|net| net.hosts().next().unwrap_or(net.network())).filter(|_| guard.refusal.is_some());
     let proof = client.and_then(|client| {
         let expected = if negated { "to get in" } else { "a refusal" };
-        spot.paths().into_iter().find_map(|path| {
+        spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, client, &[], expected)?;
             (asked.gets_in() != negated).then_some(asked)
         })

@@ -1,5 +1,7 @@
 //! `response-splitting`: a decoded line feed of the client's path goes out in a header.
 
+use std::collections::HashSet;
+
 use super::blocks::{Block, Blocks};
 use super::sample::samples;
 use super::spots::{self, Asked, Spot, ask_for};
@@ -28,16 +30,16 @@ pub(super) const RULE: Rule = Rule {
 const FEEDS: [&str; 2] = ["%0d%0aX:y", "%0a"];
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
-        redirects(subject, found, blocks, &spot, &mut reported);
-        headers(subject, found, blocks, &spot, &mut reported);
+    let Some(blocks) = subject.blocks else { return };
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
+        redirects(subject, found, blocks, spot, &mut reported);
+        headers(subject, found, blocks, spot, &mut reported);
     }
 }
 
 /// Redirects, by asking for one.
-fn redirects(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Spot, reported: &mut Vec<Origin>) {
+fn redirects(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Spot, reported: &mut HashSet<Origin>) {
     let Some(block) = blocks.opened_by(spot.conf.origin) else { return };
     // `return` and `rewrite` of the block, and of the `if`s in it.
     let ifs = block.own(b"if").filter_map(|line| blocks.opened_by(line.origin()));
@@ -48,9 +50,9 @@ fn redirects(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Sp
     }
     let rewritten = lines().filter(|line| line.name == b"rewrite").flat_map(|line| samples(line.words[0]));
     let rewritten = rewritten.filter_map(|sample| String::from_utf8(sample).ok()).filter(|path| path.starts_with('/'));
-    let paths: Vec<String> = spot.paths().into_iter().chain(rewritten).collect();
+    let paths: Vec<String> = spot.paths().iter().cloned().chain(rewritten).collect();
     for path in paths.iter().flat_map(|path| with_feed(path)) {
-        let client = spots::pick(&spot.open()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let Some(asked) = ask_for(subject, spot.server, "GET", &path, client, &[], "an encoded line feed") else {
             continue;
         };
@@ -60,7 +62,7 @@ fn redirects(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Sp
         if reported.contains(&line.origin()) {
             continue;
         }
-        reported.push(line.origin());
+        reported.insert(line.origin());
         let text = std::str::from_utf8(blocks.sources().text(line.placed.span)).ok();
         let plain = line.name == b"return" && line.words.get(1).is_some_and(|target| target.ends_with(b"$uri"));
         let everywhere = spot.location().is_none_or(|location| *location.name == *b"/");
@@ -82,7 +84,7 @@ fn answers_rewritten(program: &[&Block]) -> bool {
 }
 
 /// Headers that carry the path, by showing that a path with a line feed gets to the spot.
-fn headers(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Spot, reported: &mut Vec<Origin>) {
+fn headers(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Spot, reported: &mut HashSet<Origin>) {
     let Some(block) = blocks.opened_by(spot.conf.origin) else { return };
     for name in [&b"add_header"[..], b"proxy_set_header", b"proxy_pass"] {
         for line in block.own(name) {
@@ -91,7 +93,7 @@ fn headers(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Spot
                 continue;
             };
             let Some(asked) = carried(subject, block, spot, value) else { continue };
-            reported.push(line.origin());
+            reported.insert(line.origin());
             let whom = if name == b"add_header" { "the answer" } else { "the request to the back end" };
             let shown = String::from_utf8_lossy(value);
             let message = format!(
@@ -135,7 +137,7 @@ fn carried(subject: &Subject, block: &Block, spot: &Spot, value: &[u8]) -> Optio
         if !carries {
             return None;
         }
-        let client = spots::pick(&spot.open())?;
+        let client = spots::pick(spot.open())?;
         let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "an encoded line feed")?;
         (asked.landed_in() == Some(location.origin) && asked.gets_in()).then_some(asked)
     })

@@ -1,5 +1,7 @@
 //! `return-bypasses-acl`: `return` and redirects answer before anybody is asked for anything.
 
+use std::collections::HashSet;
+
 use super::spots::{self, ask_for};
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -23,13 +25,13 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
     // The answer's place shows in the trace only.
     let traced = Subject { world: World { trace: true, ..subject.world }, ..*subject };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
-        let mut closed = crate::ipset::IpSet::all();
-        closed.subtract(&spot.open());
+    let mut reported = HashSet::new();
+    // A location answers with a `return` of its own.
+    let returns = |spot: &&spots::Spot| spot.path.is_empty() || spot.conf.program.is_some();
+    for spot in subject.spots().iter().filter(returns) {
+        let closed = spot.closed();
         let Some(client) = spots::pick(&closed) else { continue };
         for path in spot.paths() {
             let Some(asked) = ask_for(&traced, spot.server, "GET", &path, client, &[], "a refusal") else { continue };
@@ -43,7 +45,7 @@ fn check(subject: &Subject, found: &mut Findings) {
                 _ => None,
             });
             let Some(answer) = answer.filter(|origin| !reported.contains(origin)) else { continue };
-            reported.push(answer);
+            reported.insert(answer);
             let message = format!(
                 "{client} gets an answer at `{path}` although {} keeps it out: `return` is sent before access rules run",
                 spot.name()

@@ -24,9 +24,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    let spots = spots::spots(http);
+    let spots = subject.spots();
     for server in http.servers.iter().filter(|server| server.conf.core.mapping.origin.is_none()) {
-        let own: Vec<&Spot> = spots.iter().filter(|spot| spot.server.origin == server.origin).collect();
+        let own: Vec<&Spot> = spots::of_server(spots, server).iter().collect();
         let rooted = own.iter().find(|spot| spot.path.len() == 1 && has_root(spot));
         let Some((root, origin)) = rooted.and_then(|spot| Some((spot, spot.conf.core.mapping.origin?))) else {
             continue;
@@ -67,8 +67,8 @@ fn falls_back<'s, 'a>(subject: &Subject, server: &Server, spot: &'s Spot<'a>) ->
         return None;
     }
     let prefix = subject.nginx()?.prefix.to_vec();
-    let client = spots::pick(&spot.open())?;
-    spot.paths().into_iter().find_map(|path| {
+    let client = spots::pick(spot.open())?;
+    spot.paths().iter().find_map(|path| {
         let asked = ask_for(subject, server, "GET", &path, client, &[], "a file of the site")?;
         let here = asked.landed_in() == Some(location.origin);
         let file = asked.run.seen.file.as_ref()?;

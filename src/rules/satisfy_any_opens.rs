@@ -6,7 +6,6 @@ use super::{BOTH, Needs, Rule};
 use crate::apache::access::providers::Provider;
 use crate::apache::model::M_GET;
 use crate::finding::{Category, Level};
-use crate::ipset::IpSet;
 use crate::lint::subject::{Findings, Subject};
 use crate::nginx::model::Satisfy;
 use std::collections::HashSet;
@@ -30,22 +29,20 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
-    for spot in spots::spots(http) {
+    let mut reported = HashSet::new();
+    for spot in subject.spots() {
         let satisfy = &spot.conf.core.satisfy;
-        let everybody = spot.open().nets().len() == IpSet::all().nets().len() && IpSet::all().is_within(&spot.open());
-        if satisfy.value != Satisfy::Any || !spots::has_auth(spot.conf) || !everybody {
+        if satisfy.value != Satisfy::Any || !spots::has_auth(spot.conf) || !spot.closed().is_empty() {
             continue;
         }
         let Some(origin) = satisfy.origin.filter(|origin| !reported.contains(origin)) else { continue };
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "401")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };
-        reported.push(origin);
+        reported.insert(origin);
         let rule = spots::rules(&spot.conf.access).into_iter().map(|(origin, _, _)| origin).min();
         let related: Vec<_> = rule.map(|origin| found.related(origin, "lets every client in")).into_iter().collect();
         let message = format!(

@@ -21,10 +21,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    let spots = spots::spots(http);
+    let spots = subject.spots();
     let mut judged = Vec::new();
-    for spot in &spots {
+    for spot in spots {
         let Some(origin) = spot.conf.core.satisfy.origin.filter(|origin| !judged.contains(origin)) else { continue };
         judged.push(origin);
         let governed: Vec<&Spot> =

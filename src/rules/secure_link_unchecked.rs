@@ -20,16 +20,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let spots = spots::spots(http);
+    let Some(blocks) = subject.blocks else { return };
+    let spots = subject.spots();
     for block in blocks.http() {
         let own = block.own(b"secure_link").chain(block.own(b"secure_link_secret")).next();
         let Some(line) = own.filter(|_| !is_tested(blocks, block)) else { continue };
         let inside: Vec<_> =
             blocks.inwards(block).filter_map(|inner| inner.opened.as_ref()).map(|line| line.origin()).collect();
         let asked = spots.iter().filter(|spot| inside.contains(&spot.conf.origin)).find_map(|spot| {
-            let client = spots::pick(&spot.open())?;
-            spot.paths().into_iter().find_map(|path| {
+            let client = spots::pick(spot.open())?;
+            spot.paths().iter().find_map(|path| {
                 let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
                 let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
                 (here && asked.gets_in()).then_some(asked)

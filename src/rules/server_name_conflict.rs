@@ -6,7 +6,7 @@ use crate::apache::model::ServerConf;
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::nginx::listen::ServerName;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub(super) const RULE: Rule = Rule {
     id: "server-name-conflict",
@@ -28,7 +28,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
     let Some(http) = subject.http() else { return };
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for address in &http.addresses.all {
         let mut owners: HashMap<&[u8], usize> = HashMap::new();
         for &index in &address.servers {
@@ -39,7 +39,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
                 let Some(origin) = name.origin.filter(|origin| owner != index && !reported.contains(origin)) else {
                     continue;
                 };
-                reported.push(origin);
+                reported.insert(origin);
                 let first = &http.servers[owner];
                 let shown = String::from_utf8_lossy(text);
                 let message =

@@ -1,5 +1,6 @@
 //! nginx: every place whose settings can be in force for a request, and whom its access rules let in.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -17,33 +18,59 @@ use crate::source::Origin;
 
 /// A server's own settings, or those of one of its locations.
 #[derive(Clone, Debug)]
-pub(super) struct Spot<'a> {
+pub(crate) struct Spot<'a> {
     /// The server.
     pub server: &'a Server,
     /// The locations around it and itself, outermost first; none: the server's own settings.
     pub path: Vec<&'a Location>,
     /// The settings.
     pub conf: &'a LocConf,
+    /// What rules ask of it, worked out once.
+    open: OnceCell<IpSet>,
+    paths: OnceCell<Vec<String>>,
 }
 
-/// Every spot of every server, in configuration order.
-pub(super) fn spots(http: &Http) -> Vec<Spot<'_>> {
+/// Every spot of every server, in configuration order: those of a server stand together.
+pub(crate) fn spots(http: &Http) -> Vec<Spot<'_>> {
     let mut found = Vec::new();
     for server in &http.servers {
-        found.push(Spot { server, path: Vec::new(), conf: &server.conf });
+        found.push(Spot::new(server, Vec::new(), &server.conf));
         let mut open: Vec<Vec<&Location>> = server.locations.all.iter().rev().map(|location| vec![location]).collect();
         while let Some(path) = open.pop() {
             let Some(location) = path.last().copied() else { continue };
             for inner in location.locations.all.iter().rev() {
                 open.push(path.iter().copied().chain([inner]).collect());
             }
-            found.push(Spot { server, path, conf: &location.conf });
+            found.push(Spot::new(server, path, &location.conf));
         }
     }
     found
 }
 
+/// The spots of each server.
+pub(super) fn by_server<'s, 'a>(spots: &'s [Spot<'a>]) -> impl Iterator<Item = &'s [Spot<'a>]> {
+    spots.chunk_by(|one, next| std::ptr::eq(one.server, next.server))
+}
+
+/// The spots of one server.
+pub(super) fn of_server<'s, 'a>(spots: &'s [Spot<'a>], server: &Server) -> &'s [Spot<'a>] {
+    // Servers lie one behind the other in the model, and the spots are in their order.
+    let address = std::ptr::from_ref(server);
+    let from = spots.partition_point(|spot| std::ptr::from_ref(spot.server) < address);
+    let to = spots.partition_point(|spot| std::ptr::from_ref(spot.server) <= address);
+    &spots[from..to]
+}
+
 impl<'a> Spot<'a> {
+    fn new(server: &'a Server, path: Vec<&'a Location>, conf: &'a LocConf) -> Self {
+        Spot { server, path, conf, open: OnceCell::new(), paths: OnceCell::new() }
+    }
+
+    /// The same place under another record, that of its `limit_except`.
+    pub fn with_conf(&self, conf: &'a LocConf) -> Self {
+        Spot::new(self.server, self.path.clone(), conf)
+    }
+
     /// Its location; `None` for the server's own settings.
     pub fn location(&self) -> Option<&'a Location> {
         self.path.last().copied()
@@ -92,7 +119,11 @@ impl<'a> Spot<'a> {
     }
 
     /// Paths that this spot probably answers. Which one it really answers shows when it is asked.
-    pub fn paths(&self) -> Vec<String> {
+    pub fn paths(&self) -> &[String] {
+        self.paths.get_or_init(|| self.probable_paths())
+    }
+
+    fn probable_paths(&self) -> Vec<String> {
         let Some(location) = self.location() else { return vec!["/".to_owned(), "/x".to_owned()] };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok().filter(|text| text.starts_with('/'));
         match &location.kind {
@@ -116,8 +147,15 @@ impl<'a> Spot<'a> {
     }
 
     /// The clients that need no password and are let in.
-    pub fn open(&self) -> IpSet {
-        open(self.conf)
+    pub fn open(&self) -> &IpSet {
+        self.open.get_or_init(|| open(self.conf))
+    }
+
+    /// The clients that it keeps out, at least until they show a password.
+    pub fn closed(&self) -> IpSet {
+        let mut set = IpSet::all();
+        set.subtract(self.open());
+        set
     }
 }
 

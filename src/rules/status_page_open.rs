@@ -27,8 +27,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 }
 
 fn check_nginx(subject: &Subject, found: &mut Findings) {
-    let Some(http) = subject.http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(handler) = &spot.conf.handler else { continue };
         let name = match &handler.value {
             Handler::StubStatus => "stub_status".to_owned(),
@@ -48,7 +47,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if !public || !spot.open().contains(spots::stranger()) {
             continue;
         }
-        let asked = spot.paths().into_iter().find_map(|path| {
+        let asked = spot.paths().iter().find_map(|path| {
             let asked = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")?;
             let here = asked.landed_in() == spot.location().map(|location| location.origin);
             (here && (asked.gets_in() || asked.run.outcome == crate::outcome::Outcome::Unknown)).then_some(asked)

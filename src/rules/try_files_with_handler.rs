@@ -1,6 +1,5 @@
 //! `try-files-with-handler`: the files that are found go to a back end.
 
-use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
@@ -20,8 +19,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    let Some(blocks) = subject.blocks else { return };
+    for spot in subject.spots() {
         let (Some(location), Some(tried), Some(handler)) = (spot.location(), &spot.conf.try_files, &spot.conf.handler)
         else {
             continue;

@@ -1,7 +1,7 @@
 //! `unreachable-location`: a location that provably no request selects.
 
 use super::blocks::Blocks;
-use super::spots::{self, Spot};
+use super::spots::Spot;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         // What guards is `acl-never-reached`'s.
         if super::acl_never_reached::protects(&spot, spot.outer(http)) {

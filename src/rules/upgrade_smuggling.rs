@@ -1,7 +1,6 @@
 //! `upgrade-smuggling`: whatever the client wants to upgrade to is passed on.
 
 use super::blocks::{Blocks, mentions};
-use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
@@ -21,9 +20,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let Some((blocks, http)) = subject.blocks_and_http() else { return };
+    let Some(blocks) = subject.blocks else { return };
     let mapped = by_map(blocks);
-    for spot in spots::spots(http) {
+    for spot in subject.spots() {
         if !matches!(spot.conf.handler.as_ref().map(|handler| &handler.value), Some(Handler::Pass(PassKind::Proxy, _)))
         {
             continue;

@@ -4,7 +4,8 @@ use std::fmt;
 use std::io::{self, Write};
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity,
+    SourceCode, SourceSpan, SpanContents,
 };
 
 use super::Report;
@@ -55,7 +56,7 @@ struct Shown {
     code: &'static str,
     level: Option<Level>,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Excerpt>,
     span: Option<SourceSpan>,
     label: String,
     related: Vec<Shown>,
@@ -115,28 +116,53 @@ impl Shown {
 }
 
 /// The quoted file and the marked bytes in it; invalid UTF-8 is shown as U+FFFD, so the span is counted in the shown text.
-fn quote(report: &Report, place: &Place) -> (Option<NamedSource<String>>, Option<SourceSpan>) {
+fn quote(report: &Report, place: &Place) -> (Option<Excerpt>, Option<SourceSpan>) {
     let Some(bytes) = (report.text)(&place.file) else { return (None, None) };
+    let line_start = |line: u32| match line.saturating_sub(1) as usize {
+        0 => 0,
+        before => memchr::memchr_iter(b'\n', &bytes).nth(before - 1).map_or(bytes.len(), |at| at + 1),
+    };
+    // Whoever draws the place reads from the front: the lines around it are enough.
+    let first_line = place.line.saturating_sub(AROUND).max(1);
+    let window = line_start(first_line)..line_start(place.end_line.saturating_add(AROUND));
     let offset = |line: u32, column: u32| {
-        let mut rest = line.saturating_sub(1);
-        let start = match rest {
-            0 => 0,
-            _ => memchr::memchr_iter(b'\n', &bytes)
-                .find(|_| {
-                    rest -= 1;
-                    rest == 0
-                })
-                .map_or(bytes.len(), |at| at + 1),
-        };
-        (start + column.saturating_sub(1) as usize).min(bytes.len())
+        (line_start(line) + column.saturating_sub(1) as usize).clamp(window.start, window.end) - window.start
     };
     let (start, end) = (offset(place.line, place.column), offset(place.end_line, place.end_column));
+    let bytes = &bytes[window];
     let before = String::from_utf8_lossy(&bytes[..start]).into_owned();
     let marked = String::from_utf8_lossy(&bytes[start..end.max(start)]).into_owned();
     let after = String::from_utf8_lossy(&bytes[end.max(start)..]);
     let span = SourceSpan::from((before.len(), marked.len()));
     let text = format!("{before}{marked}{after}");
-    (Some(NamedSource::new(report.shown(&place.file).to_string_lossy(), text)), Some(span))
+    let name = report.shown(&place.file).to_string_lossy().into_owned();
+    (Some(Excerpt { name, text, lines_before: first_line as usize - 1 }), Some(span))
+}
+
+/// Lines that are handed over on each side of a place; one of them is drawn.
+const AROUND: u32 = 3;
+
+/// Some lines of a file.
+#[derive(Debug)]
+struct Excerpt {
+    name: String,
+    text: String,
+    lines_before: usize,
+}
+
+impl SourceCode for Excerpt {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let read = self.text.read_span(span, before, after)?;
+        let (line, lines) = (read.line() + self.lines_before, read.line_count() + self.lines_before);
+        let contents =
+            MietteSpanContents::new_named(self.name.clone(), read.data(), *read.span(), line, read.column(), lines);
+        Ok(Box::new(contents))
+    }
 }
 
 impl fmt::Display for Shown {
