@@ -303,7 +303,7 @@ impl Gathering<'_> {
             return;
         }
         if let Fact::Known(Ok(bytes)) = self.fs.read(&at, MOST_CONTENT) {
-            self.capture.contents.insert(at, bytes);
+            self.capture.contents.insert(at, bytes.to_vec());
         }
     }
 }
@@ -366,7 +366,7 @@ mod tests {
             let access = |fs: &dyn Filesystem| stat(fs, path).map(|it| it.map(|it| (it.kind, it.mode, it.uid, it.gid)));
             assert_eq!(access(&archive), access(&fs), "{}", path.display());
         }
-        assert_eq!(archive.read(Path::new("/srv/a/.htaccess"), 99), Fact::Known(Ok(b"Require all denied".to_vec())));
+        assert_eq!(archive.read(Path::new("/srv/a/.htaccess"), 99), Fact::Known(Ok((*b"Require all denied").into())));
         // A document's content is nobody's business, a key's even less; what was not listed is a question.
         assert!(matches!(archive.read(Path::new("/srv/a/index.html"), 99), Fact::Unknown(_)));
         assert!(matches!(archive.read(Path::new("/etc/nginx/k.key"), 99), Fact::Unknown(_)));

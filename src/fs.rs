@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::fact::{Fact, Question};
 
@@ -153,6 +154,9 @@ impl Stat {
     }
 }
 
+/// The content of a file, shared by all who have read it.
+pub type Bytes = Arc<[u8]>;
+
 /// Raw facts about paths, free of any identity. Paths are absolute. Implementations never ask who is looking: search
 /// and read permission are worked out by the functions below for an [`Identity`].
 ///
@@ -165,7 +169,7 @@ pub trait Filesystem: Sync {
     fn read_link(&self, path: &Path) -> Fact<Result<PathBuf, Errno>>;
     /// The bytes of a regular file, links followed, at most `limit` of them (a longer one is `Errno::EFBIG`). A directory is
     /// `Eisdir`; FIFOs, sockets and devices are never opened (`Errno::NOT_REGULAR`).
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>>;
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>>;
     /// The names in a directory, links followed, without `.` and `..`, in byte order.
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>>;
     /// Where the ways to directories are remembered, if nothing ever changes here.
@@ -183,7 +187,7 @@ impl<F: Filesystem + ?Sized> Filesystem for Box<F> {
         (**self).read_link(path)
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         (**self).read(path, limit)
     }
 

@@ -47,7 +47,7 @@ impl Accounts {
     pub fn read(files: &dyn Filesystem) -> Self {
         let lines = |path: &str| match fs::real_path(files, Path::new(path)) {
             Fact::Known(Ok(at)) => files.read(&at, MOST).known().and_then(Result::ok).unwrap_or_default(),
-            _ => Vec::new(),
+            _ => fs::Bytes::default(),
         };
         Self::parse(&lines("/etc/passwd"), &lines("/etc/group"))
     }

@@ -19,7 +19,7 @@ use crate::apache::request::directory_walk::Running;
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::cause;
 use crate::fact::{Fact, Question, Subject};
-use crate::fs::Errno;
+use crate::fs::{Bytes, Errno};
 use crate::outcome::{Decision, Related};
 use crate::problem::{Problem, first_refusal};
 use crate::source::{InclusionKind, Origin};
@@ -34,7 +34,7 @@ const DEFAULT_NAME: &[u8] = b".htaccess";
 /// An `.htaccess` as it was read under one override.
 #[derive(Debug)]
 struct Parsed {
-    bytes: Vec<u8>,
+    bytes: Bytes,
     result: Result<Arc<DirConf>, Problem>,
     questions: Vec<Question>,
 }
@@ -134,7 +134,7 @@ fn unreadable(path: &Path, denied: crate::fs::Denied, running: &Running, r: &mut
 fn parse<'c>(
     path: &Path,
     level: &[u8],
-    bytes: Vec<u8>,
+    bytes: Bytes,
     running: &Running,
     r: &mut RequestRec<'c>,
     cx: &mut Cx<'c>,
@@ -180,7 +180,7 @@ fn lock(cache: &Cache) -> std::sync::MutexGuard<'_, HashMap<Key, Arc<Parsed>>> {
     cache.files.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn parse_file(path: &Path, level: &[u8], bytes: Vec<u8>, allowed: &Override, at: Option<Origin>, cx: &Cx) -> Parsed {
+fn parse_file(path: &Path, level: &[u8], bytes: Bytes, allowed: &Override, at: Option<Origin>, cx: &Cx) -> Parsed {
     let sources = &cx.config.sources;
     let file = sources.add(path, bytes.clone());
     let via = at.map(|at| sources.include(file, at, InclusionKind::Htaccess));

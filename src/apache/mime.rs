@@ -11,6 +11,7 @@ use crate::apache::model::{Command, Place};
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::apache::variables::to_path;
 use crate::fact::Fact;
+use crate::fs::Bytes;
 use crate::source::{Origin, Setting};
 
 /// The longest list of types that is read, in bytes.
@@ -339,7 +340,7 @@ pub(crate) struct Types(OnceLock<HashMap<Vec<u8>, Arc<[u8]>>>);
 
 impl Types {
     /// The type of an extension in lower case. `read`: the list; `None`: it is not to be had, or not known.
-    fn of(&self, extension: &[u8], read: impl FnOnce() -> Option<Vec<u8>>) -> Option<Vec<u8>> {
+    fn of(&self, extension: &[u8], read: impl FnOnce() -> Option<Bytes>) -> Option<Vec<u8>> {
         let types = match self.0.get() {
             Some(types) => types,
             None => {

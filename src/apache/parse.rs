@@ -6,7 +6,7 @@
 use super::lex::{self, Line};
 use crate::problem::{Problem, ProblemKind, Severity};
 use crate::source::{FileId, Origin, Span};
-use crate::syntax::{Directive, Item, Tree, Word};
+use crate::syntax::{Directive, Item, Tree, Unescaped, Word};
 
 /// Sections inside each other; a deeper one stays a plain directive. A limit of this program.
 const MAX_NESTING: usize = 256;
@@ -126,7 +126,7 @@ impl Parser<'_> {
     fn close(&mut self, end: usize, tag: Option<usize>) {
         let Some(Open { mut directive, items, .. }) = self.open.pop() else { return };
         directive.span = directive.span.to(self.span(tag.unwrap_or(end), end));
-        directive.block = Some(items);
+        directive.block = Some(items.into());
         self.push(Item::Directive(directive));
     }
 
@@ -137,20 +137,23 @@ impl Parser<'_> {
             let (start, end) = (place.of(range.start), place.of(range.end - 1) + 1);
             let raw = &self.bytes[start..end];
             let quoted = matches!(raw.first(), Some(b'"' | b'\''));
-            let unescaped = (*value != *raw).then(|| value.into());
-            Word { span: self.span(start, end), unescaped, quoted }
+            let unescaped = (quoted || *value != *raw).then(|| Box::new(Unescaped(value.into())));
+            Word { span: self.span(start, end), quoted, unescaped }
         });
         let mut name = words.next().unwrap_or_else(|| Word::plain(self.span(line.span.start, line.span.start)));
         let mut args: Vec<Word> = words.collect();
         let span = self.span(line.span.start, line.span.end);
         if line.text.starts_with(b"<") {
             name.span.start += 1;
-            name.unescaped = name.unescaped.map(|value| value.get(1..).unwrap_or_default().into());
+            let tail = |value: Box<Unescaped>| Box::new(Unescaped(value.0.get(1..).unwrap_or_default().into()));
+            name.unescaped = name.unescaped.map(tail);
             // A `>` glued to the last word, the name or an argument, is not part of it.
             let last = args.last_mut().unwrap_or(&mut name);
             if !last.quoted && self.bytes[..last.span.end as usize].ends_with(b">") && last.span.end > last.span.start {
                 last.span.end -= 1;
-                last.unescaped = last.unescaped.take().map(|value| value[..value.len().saturating_sub(1)].into());
+                if let Some(value) = &mut last.unescaped {
+                    value.0 = value.0.split_last().map_or(&b""[..], |(_, head)| head).into();
+                }
             }
             if args.last().is_some_and(|last| last.span.start == last.span.end) {
                 args.pop();
@@ -158,7 +161,7 @@ impl Parser<'_> {
         }
         let reported_at = line.whole.end.saturating_sub(1).max(line.span.start);
         let reported_at = u32::try_from(reported_at).unwrap_or(u32::MAX);
-        Directive { name, args, block: None, span, reported_at, raw_block: None }
+        Directive { name, args: args.into(), block: None, span, reported_at, raw_block: None }
     }
 }
 

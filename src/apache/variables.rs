@@ -176,7 +176,7 @@ impl Scope for RequestScope<'_, '_> {
     fn read_file(&mut self, path: &[u8]) -> Fact<Result<Vec<u8>, String>> {
         let name = String::from_utf8_lossy(path).into_owned();
         match self.cx.disk.read(&to_path(path), MAX_FILE_SIZE) {
-            Ok(Fact::Known(content)) => Fact::Known(Ok(content)),
+            Ok(Fact::Known(content)) => Fact::Known(Ok(content.to_vec())),
             Ok(Fact::Unknown(question)) => Fact::Unknown(question),
             Err(denied) if denied.errno == crate::fs::Errno::EFBIG => {
                 Fact::Known(Err(format!("File {name} too large")))

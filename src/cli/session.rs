@@ -112,7 +112,7 @@ impl<'a> Session<'a> {
         ask::request(question, |path| {
             let path = std::path::absolute(path).map_err(|error| format!("{path}: {error}"))?;
             match self.ground.serving().read(&path, MAX_PEM) {
-                Fact::Known(Ok(bytes)) => Ok(bytes),
+                Fact::Known(Ok(bytes)) => Ok(bytes.to_vec()),
                 Fact::Known(Err(errno)) => Err(format!("cannot read {}: {errno}", path.display())),
                 Fact::Unknown(_) => Err(format!("cannot read {}", path.display())),
             }

@@ -120,7 +120,7 @@ fn original(bench: Bench, path: &Path) -> Option<Vec<u8>> {
         return Some(file.bytes.to_vec());
     }
     match bench.loading.read(path, MAX_FILE) {
-        Fact::Known(Ok(bytes)) => Some(bytes),
+        Fact::Known(Ok(bytes)) => Some(bytes.to_vec()),
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::manifest::ManifestFs;
-use super::{Errno, Filesystem, Stat, real_path};
+use super::{Bytes, Errno, Filesystem, Stat, real_path};
 use crate::fact::Fact;
 
 /// The listing, mtree(5).
@@ -72,11 +72,15 @@ impl Filesystem for ArchiveFs {
         self.listing.read_link(path)
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         if let Fact::Known(Ok(at)) = real_path(&self.listing, path)
             && let Some(bytes) = self.contents.get(&at)
         {
-            return Fact::Known(if bytes.len() as u64 > limit { Err(Errno::EFBIG) } else { Ok(bytes.clone()) });
+            return Fact::Known(if bytes.len() as u64 > limit {
+                Err(Errno::EFBIG)
+            } else {
+                Ok(bytes.as_slice().into())
+            });
         }
         self.listing.read(path, limit)
     }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use super::{Directories, Errno, Filesystem, Stat};
+use super::{Bytes, Directories, Errno, Filesystem, Stat};
 use crate::fact::Fact;
 
 /// Asks each thing once. Changes made in the meantime are not seen.
@@ -14,7 +14,7 @@ pub struct CachedFs<F> {
     inner: F,
     stats: Memory<Stat>,
     links: Memory<PathBuf>,
-    contents: Memory<Vec<u8>>,
+    contents: Memory<Bytes>,
     lists: Memory<Vec<Vec<u8>>>,
     directories: Directories,
 }
@@ -73,7 +73,7 @@ impl<F: Filesystem> Filesystem for CachedFs<F> {
         self.links.recall(path, || self.inner.read_link(path))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         match self.contents.recall(path, || self.inner.read(path, limit)) {
             // Remembered from a reader with another limit.
             Fact::Known(Ok(bytes)) if bytes.len() as u64 > limit => Fact::Known(Err(Errno::EFBIG)),
@@ -101,7 +101,7 @@ mod tests {
         let fs = CachedFs::new(MemoryFs::new().file("/f", "12345"));
         let read = |limit| fs.read(Path::new("/f"), limit);
         assert_eq!(read(4), Fact::Known(Err(Errno::EFBIG)));
-        assert_eq!(read(5), Fact::Known(Ok(b"12345".to_vec())));
+        assert_eq!(read(5), Fact::Known(Ok((*b"12345").into())));
         assert_eq!(read(4), Fact::Known(Err(Errno::EFBIG)));
     }
 

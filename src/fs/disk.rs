@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::walk::{Steps, walk, walk_known};
-use super::{Errno, FileKind, Filesystem, Follow, Identity, Stat};
+use super::{Bytes, Errno, FileKind, Filesystem, Follow, Identity, Stat};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 
 /// What somebody wants to do with an inode.
@@ -95,7 +95,7 @@ impl Disk<'_> {
 
     /// The bytes of a regular file that may be read. The inner fact is unknown where the file opens but nobody knows what
     /// is in it. Longer than `limit` bytes: `Errno::Other(27)` (EFBIG). A directory: `Errno::Eisdir`.
-    pub fn read(&self, path: &Path, limit: u64) -> Result<Fact<Vec<u8>>, Denied> {
+    pub fn read(&self, path: &Path, limit: u64) -> Result<Fact<Bytes>, Denied> {
         let (at, stat) = self.resolve(path, Follow::Yes)?;
         self.readable(&at, &stat)?;
         if stat.kind == FileKind::Directory {
@@ -423,7 +423,7 @@ mod tests {
         let answers = Answers::new();
         let inquiry = Inquiry::new(&answers);
         let disk = Disk { fs: &fs, identity: &identity, inquiry: &inquiry };
-        assert_eq!(disk.read(Path::new("/d/f"), 10), Ok(Fact::Known(b"x".to_vec())));
+        assert_eq!(disk.read(Path::new("/d/f"), 10), Ok(Fact::Known((*b"x").into())));
         assert_eq!(disk.read(Path::new("/d"), 10), Err(denied(Errno::Eisdir, "/d")));
     }
 
@@ -531,7 +531,7 @@ mod tests {
         fn read_link(&self, path: &Path) -> Fact<Result<PathBuf, Errno>> {
             self.0.read_link(path)
         }
-        fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+        fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
             self.0.read(path, limit)
         }
         fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {

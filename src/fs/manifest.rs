@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use super::{Errno, FileKind, Filesystem, Follow, Stat, resolve};
+use super::{Bytes, Errno, FileKind, Filesystem, Follow, Stat, resolve};
 use crate::fact::{Fact, Question, Subject};
 
 /// Modes, owners and links from a listing; contents are questions.
@@ -260,11 +260,11 @@ impl Filesystem for LinkFree<'_> {
         }
     }
 
-    fn read(&self, path: &Path, _: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, _: u64) -> Fact<Result<Bytes, Errno>> {
         match self.0.node(path) {
             Fact::Known(Ok(node)) => match node.stat.kind {
                 FileKind::Directory => Fact::Known(Err(Errno::Eisdir)),
-                FileKind::Regular if node.stat.size == Some(0) => Fact::Known(Ok(Vec::new())),
+                FileKind::Regular if node.stat.size == Some(0) => Fact::Known(Ok(Bytes::default())),
                 FileKind::Regular => Fact::Unknown(Question::new(Subject::Content(path.to_path_buf()))),
                 _ => Fact::Known(Err(Errno::NOT_REGULAR)),
             },
@@ -294,7 +294,7 @@ impl Filesystem for ManifestFs {
         self.resolved(path, Follow::No, |at| LinkFree(self).read_link(at))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         self.resolved(path, Follow::Yes, |at| LinkFree(self).read(at, limit))
     }
 
@@ -415,7 +415,7 @@ sub             type=dir mode=0755 nlink=2 time=1795594839.486206066
         }
         assert_eq!(lstat(&fs, "/"), Fact::Known(Ok(Stat::of(FileKind::Directory))));
         assert!(matches!(fs.list(Path::new("/srv/a")), Fact::Unknown(_)));
-        assert_eq!(fs.read(Path::new("/srv/a/b"), 9), Fact::Known(Ok(vec![])));
+        assert_eq!(fs.read(Path::new("/srv/a/b"), 9), Fact::Known(Ok(Bytes::default())));
         assert!(matches!(fs.read(Path::new("/srv/f"), 9), Fact::Unknown(_)));
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::{Errno, FileKind, Filesystem, Follow, Stat, resolve};
+use super::{Bytes, Errno, FileKind, Filesystem, Follow, Stat, resolve};
 use crate::fact::Fact;
 
 /// One entry.
@@ -147,7 +147,7 @@ impl Filesystem for Exact<'_> {
         Fact::Known(self.0.nodes.get(path).ok_or(Errno::Enoent).and_then(link_text))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         self.0.read(path, limit)
     }
 
@@ -172,10 +172,10 @@ impl Filesystem for MemoryFs {
         Fact::Known(self.node(path, Follow::No).and_then(link_text))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         Fact::Known(self.node(path, Follow::Yes).and_then(|node| match node.stat.kind {
             FileKind::Regular if node.content.len() as u64 > limit => Err(Errno::EFBIG),
-            FileKind::Regular => Ok(node.content.clone()),
+            FileKind::Regular => Ok(node.content.as_slice().into()),
             FileKind::Directory => Err(Errno::Eisdir),
             _ => Err(Errno::NOT_REGULAR),
         }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::{Directories, Errno, FileKind, Filesystem, Follow, Stat, resolve};
+use super::{Bytes, Directories, Errno, FileKind, Filesystem, Follow, Stat, resolve};
 use crate::fact::Fact;
 
 /// A file system with changes. Every change takes absolute paths and resolves links as the command of its name does,
@@ -241,10 +241,10 @@ impl Filesystem for LinkFree<'_, '_> {
         }
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         match self.0.now(path) {
             Some(Now::File(bytes)) if bytes.len() as u64 > limit => Fact::Known(Err(Errno::EFBIG)),
-            Some(Now::File(bytes)) => Fact::Known(Ok(bytes.clone())),
+            Some(Now::File(bytes)) => Fact::Known(Ok(bytes.as_slice().into())),
             Some(Now::Directory) => Fact::Known(Err(Errno::Eisdir)),
             Some(Now::Nothing | Now::Link(_)) => Fact::Known(Err(Errno::Enoent)),
             None => self.0.under.read(path, limit),
@@ -285,7 +285,7 @@ impl Filesystem for OverlayFs<'_> {
         self.resolved(path, Follow::No, |at| LinkFree(self).read_link(at))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         self.resolved(path, Follow::Yes, |at| LinkFree(self).read(at, limit))
     }
 
@@ -308,7 +308,7 @@ mod tests {
 
     fn read(fs: &OverlayFs, path: &str) -> Result<String, Errno> {
         let bytes = fs.read(Path::new(path), 1000).known().expect("everything is known");
-        bytes.map(|bytes| String::from_utf8(bytes).expect("text"))
+        bytes.map(|bytes| String::from_utf8(bytes.to_vec()).expect("text"))
     }
 
     fn stat(fs: &OverlayFs, path: &str) -> Stat {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, lgetxattr};
 
-use super::{Errno, FileKind, Filesystem, Stat};
+use super::{Bytes, Errno, FileKind, Filesystem, Stat};
 use crate::fact::{Fact, Question, Subject};
 
 /// The host. What this process itself may not see is a question, not an error: the server may run as another user.
@@ -80,7 +80,7 @@ impl Filesystem for RealFs {
         fact(fs::read_link(path), || Subject::Path(path.to_path_buf()))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         match fact(fs::metadata(path), || Subject::Content(path.to_path_buf())) {
             Fact::Known(Ok(metadata)) if metadata.is_dir() => return Fact::Known(Err(Errno::Eisdir)),
             Fact::Known(Ok(metadata)) if !metadata.is_file() => return Fact::Known(Err(Errno::NOT_REGULAR)),
@@ -92,13 +92,17 @@ impl Filesystem for RealFs {
         let read = || {
             let file = OpenOptions::new().read(true).custom_flags(NEVER_BLOCK.bits().cast_signed()).open(path)?;
             let mut bytes = Vec::new();
-            if file.metadata()?.is_file() {
+            let metadata = file.metadata()?;
+            if metadata.is_file() {
+                // One byte more than there should be, so that the end shows without growing.
+                bytes.reserve_exact(usize::try_from(metadata.len().min(limit)).unwrap_or(0) + 1);
                 file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
             }
             Ok(bytes)
         };
-        fact(read(), || Subject::Content(path.to_path_buf()))
-            .map(|found| found.and_then(|bytes| if bytes.len() as u64 > limit { Err(Errno::EFBIG) } else { Ok(bytes) }))
+        fact(read(), || Subject::Content(path.to_path_buf())).map(|found| {
+            found.and_then(|bytes| if bytes.len() as u64 > limit { Err(Errno::EFBIG) } else { Ok(bytes.into()) })
+        })
     }
 
     fn list(&self, dir: &Path) -> Fact<Result<Vec<Vec<u8>>, Errno>> {
@@ -152,6 +156,6 @@ mod tests {
         let file = top.path().join("file");
         fs::write(&file, "12345").expect("written");
         assert_eq!(RealFs.read(&file, 4), Fact::Known(Err(Errno::EFBIG)));
-        assert_eq!(RealFs.read(&file, 5), Fact::Known(Ok(b"12345".to_vec())));
+        assert_eq!(RealFs.read(&file, 5), Fact::Known(Ok((*b"12345").into())));
     }
 }

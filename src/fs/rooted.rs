@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::walk::walk_known;
-use super::{AsRoot, Directories, Errno, Filesystem, Follow, Identity, Stat, outcome, resolve};
+use super::{AsRoot, Bytes, Directories, Errno, Filesystem, Follow, Identity, Stat, outcome, resolve};
 use crate::fact::Fact;
 
 /// Every absolute path, and every absolute link target, is looked up below a directory; `..` never leads out of it.
@@ -61,7 +61,7 @@ impl<F: Filesystem> Filesystem for LinkFree<'_, F> {
         self.0.inner.read_link(&self.0.below(path))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         self.0.inner.read(&self.0.below(path), limit)
     }
 
@@ -79,7 +79,7 @@ impl<F: Filesystem> Filesystem for RootedFs<F> {
         self.at(path, Follow::No, |at| self.inner.read_link(at))
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Bytes, Errno>> {
         self.at(path, Follow::Yes, |at| self.inner.read(at, limit))
     }
 
@@ -103,7 +103,7 @@ mod tests {
             .link("/img/etc2", "/etc");
         let fs = RootedFs::new(Path::new("/img"), image);
         for path in ["/etc/passwd", "/srv/abs", "/srv/up", "/etc2/passwd", "/../etc/passwd", "/srv/../../etc/passwd"] {
-            assert_eq!(fs.read(Path::new(path), 100), Fact::Known(Ok(b"inside".to_vec())), "{path}");
+            assert_eq!(fs.read(Path::new(path), 100), Fact::Known(Ok((*b"inside").into())), "{path}");
         }
         assert_eq!(fs.list(Path::new("/etc2")), Fact::Known(Ok(vec![b"passwd".to_vec()])));
         assert_eq!(fs.read_link(Path::new("/etc2")), Fact::Known(Ok("/etc".into())));
@@ -135,7 +135,7 @@ mod tests {
         std::fs::write(top.path().join("img/file"), "inside").expect("written");
         let fs = RootedFs::new(&top.path().join("img"), super::super::real::RealFs);
         assert_eq!(fs.read(Path::new("/link"), 100), Fact::Known(Err(Errno::Enoent)));
-        assert_eq!(fs.read(Path::new("/file"), 100), Fact::Known(Ok(b"inside".to_vec())));
+        assert_eq!(fs.read(Path::new("/file"), 100), Fact::Known(Ok((*b"inside").into())));
         assert_eq!(fs.read(Path::new("/file"), 5), Fact::Known(Err(Errno::EFBIG)));
         assert_eq!(fs.read(Path::new("/"), 100), Fact::Known(Err(Errno::Eisdir)));
         assert_eq!(fs.read(Path::new("/file/x"), 100), Fact::Known(Err(Errno::Enotdir)));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Errno, Filesystem, Stat};
+use super::{Bytes, Errno, Filesystem, Stat};
 use crate::fact::{Fact, Question, Subject};
 
 /// Answers nothing.
@@ -18,7 +18,7 @@ impl Filesystem for UnknownFs {
         Fact::Unknown(Question::new(Subject::Path(path.to_path_buf())))
     }
 
-    fn read(&self, path: &Path, _: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, _: u64) -> Fact<Result<Bytes, Errno>> {
         Fact::Unknown(Question::new(Subject::Content(path.to_path_buf())))
     }
 

@@ -127,7 +127,7 @@ impl<'a> Iterator for Steps<'a> {
         match frame.items.find_map(Item::directive) {
             Some(directive) => {
                 let placed = Placed { directive, via: frame.via };
-                if let Some(included) = self.loaded.included.get(&placed.origin()) {
+                if let Some(included) = self.loaded.included(placed) {
                     frame.pending = &included.files;
                 }
                 Some(Step::Directive(placed))
@@ -150,7 +150,7 @@ impl<'a> Iterator for Directives<'a> {
     fn next(&mut self) -> Option<Placed<'a>> {
         let loaded = self.0.loaded;
         self.0.find_map(|step| match step {
-            Step::Directive(placed) => (!loaded.included.contains_key(&placed.origin())).then_some(placed),
+            Step::Directive(placed) => (!loaded.is_include(placed)).then_some(placed),
             Step::Enter(..) | Step::Leave => None,
         })
     }
@@ -189,12 +189,16 @@ impl Loaded {
 
     /// Whether it is an `include` that was followed, or could not be.
     pub fn is_include(&self, directive: Placed) -> bool {
-        self.included.contains_key(&directive.origin())
+        self.included(directive).is_some()
+    }
+
+    fn included(&self, directive: Placed) -> Option<&Included> {
+        is_named_include(directive.directive, &self.sources).then(|| self.included.get(&directive.origin())).flatten()
     }
 
     /// Why an `include` read nothing; `None` where it did, or where it is none.
     pub fn failure(&self, include: Placed) -> Option<&Failure> {
-        self.included.get(&include.origin())?.failure.as_ref()
+        self.included(include)?.failure.as_ref()
     }
 
     /// Why the main file could not be read.
@@ -231,6 +235,13 @@ pub fn load(main: &Path, fs: &dyn Filesystem) -> Loaded {
         Err(failure) => loader.loaded.main_failure = Some(failure),
     }
     loader.loaded
+}
+
+/// Whether a directive is called `include`; most names are told apart by their length.
+fn is_named_include(directive: &Directive, sources: &SourceMap) -> bool {
+    let name = &directive.name;
+    let may_be = name.quoted || name.unescaped.is_some() || name.span.end - name.span.start == 7;
+    may_be && name.value(sources) == b"include"
 }
 
 /// An `include` in a text.
@@ -385,12 +396,12 @@ impl Loader<'_> {
                 continue;
             };
             let Some(directive) = item.directive() else { continue };
-            match (&directive.block, directive.args.as_slice()) {
+            match (&directive.block, &*directive.args) {
                 (Some(block), _) => {
                     stack.push(block.iter());
                     deepest = deepest.max(stack.len() - 1);
                 }
-                (None, [pattern]) if directive.name.value(sources) == b"include" => {
+                (None, [pattern]) if is_named_include(directive, sources) => {
                     sites.push(Site {
                         directive: directive.span,
                         pattern: pattern.value(sources).to_vec(),

@@ -3,8 +3,9 @@
 //! Works on bytes; every byte belongs to exactly one token, so that the text can be put together again.
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag, take, take_till, take_while1};
+use nom::bytes::complete::{tag, take, take_till, take_while, take_while1};
 use nom::combinator::{map, opt, value};
+use nom::error::{Error, ErrorKind};
 use nom::multi::fold_many0;
 use nom::sequence::{delimited, preceded};
 use nom::{IResult, Parser};
@@ -47,17 +48,18 @@ pub fn is_blank(byte: u8) -> bool {
 
 /// The next token. Fails only on empty input.
 pub fn token(input: &[u8]) -> IResult<&[u8], Token> {
-    alt((
-        value(Token::Blank, take_while1(is_blank)),
-        value(Token::Comment, preceded(tag("#"), take_till(|byte| byte == b'\n'))),
-        value(Token::Semicolon, tag(";")),
-        value(Token::Open, tag("{")),
-        value(Token::Close, tag("}")),
-        map(quoted(b'"'), Token::Word),
-        map(quoted(b'\''), Token::Word),
-        value(Token::Word(Quote::None), unquoted),
-    ))
-    .parse(input)
+    let Some((&first, rest)) = input.split_first() else {
+        return Err(nom::Err::Error(Error::new(input, ErrorKind::Eof)));
+    };
+    match first {
+        b' ' | b'\t' | b'\r' | b'\n' => value(Token::Blank, take_while(is_blank)).parse(rest),
+        b'#' => value(Token::Comment, take_till(|byte| byte == b'\n')).parse(rest),
+        b';' => Ok((rest, Token::Semicolon)),
+        b'{' => Ok((rest, Token::Open)),
+        b'}' => Ok((rest, Token::Close)),
+        b'"' | b'\'' => map(quoted(first), Token::Word).parse(input),
+        _ => value(Token::Word(Quote::None), unquoted).parse(input),
+    }
 }
 
 /// A backslash and whatever follows it; at the end of the file nothing does.
@@ -79,10 +81,13 @@ fn quoted<'a>(quote: u8) -> impl Parser<&'a [u8], Output = Quote, Error = nom::e
 /// `}`, `#`, quotes and parentheses are ordinary bytes inside it.
 fn unquoted(input: &[u8]) -> IResult<&[u8], ()> {
     let ends = |byte: u8| is_blank(byte) || byte == b';' || byte == b'{';
-    let plain = value((), take_while1(move |byte| !ends(byte) && byte != b'\\' && byte != b'$'));
+    let plain = |input| value((), take_while1(move |byte| !ends(byte) && byte != b'\\' && byte != b'$')).parse(input);
     let variable = value((), (tag("$"), take_till(|byte| byte != b'{')));
-    if input.is_empty() {
-        return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Eof)));
+    // Most words are plain from end to end.
+    if let Ok((rest, ())) = plain(input)
+        && rest.first().is_none_or(|&byte| ends(byte))
+    {
+        return Ok((rest, ()));
     }
     fold_many0(alt((plain, variable, escape)), || (), |(), ()| ()).parse(input)
 }

@@ -76,6 +76,14 @@ struct Reader<'l> {
     sockets_left: usize,
 }
 
+/// What a block holds beside settings: most hold nothing, and need not be read again for it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Inside {
+    program: bool,
+    limit_except: bool,
+    locations: bool,
+}
+
 impl<'l> Reader<'l> {
     fn name(&self, placed: &Placed<'l>) -> &'l [u8] {
         placed.directive.name.value(&self.loaded.sources)
@@ -144,6 +152,8 @@ impl<'l> Reader<'l> {
         self.read(block, Here::new(None, OpaquePhase::ServerRewrite), conf, srv, names, b"");
     }
 
+    /// Takes the settings of a block, and says what else there is in it.
+
     fn read(
         &mut self,
         block: Placed<'l>,
@@ -152,11 +162,20 @@ impl<'l> Reader<'l> {
         srv: &mut SrvConf,
         names: &[Setting<ServerName>],
         location: &[u8],
-    ) {
+    ) -> Inside {
         let loaded = self.loaded;
+        let mut inside = Inside::default();
+        let mut args = Vec::new();
         for placed in loaded.children(block) {
             let name = self.name(&placed);
-            let args = self.args(&placed);
+            match name {
+                b"location" => inside.locations = true,
+                b"limit_except" => inside.limit_except = true,
+                b"if" | b"set" | b"rewrite" | b"return" | b"break" => inside.program = true,
+                _ => {}
+            }
+            args.clear();
+            args.extend(placed.directive.args.iter().map(|word| word.value(&loaded.sources)));
             if defines_variable(name) {
                 tables::define(placed, loaded, &mut self.table);
             }
@@ -168,6 +187,7 @@ impl<'l> Reader<'l> {
             let target = url.as_literal().and_then(|url| Target::parse(*kind, url).ok());
             self.groups.extend(target.and_then(|target| target.group()));
         }
+        inside
     }
 
     fn server(&mut self, block: Placed<'l>, outer: &LocConf, outer_srv: &Arc<SrvConf>) -> Server {
@@ -275,20 +295,25 @@ impl<'l> Reader<'l> {
     ) -> Option<Location> {
         let (kind, name) = self.location_name(&self.args(&block))?;
         let mut conf = inherit(outer, Block::Location, block.origin());
-        self.read(block, Here::new(Some(&kind), OpaquePhase::Rewrite), &mut conf, srv, names, name);
-        conf.program = self.program(block, Some((&conf, name)), names);
+        let here = Here::new(Some(&kind), OpaquePhase::Rewrite);
+        let inside = self.read(block, here, &mut conf, srv, names, name);
+        if inside.program {
+            conf.program = self.program(block, Some((&conf, name)), names);
+        }
         let loaded = self.loaded;
         let mut limit_except = None;
-        for placed in
-            loaded.children(block).filter(|placed| placed.directive.name.value(&loaded.sources) == b"limit_except")
-        {
+        let limits = inside.limit_except.then(|| loaded.children(block)).into_iter().flatten();
+        for placed in limits.filter(|placed| placed.directive.name.value(&loaded.sources) == b"limit_except") {
             let mut own = inherit(&conf, Block::LimitExcept, placed.origin());
             let here = Here::new(None, OpaquePhase::Rewrite);
             self.read(placed, here, &mut own, &mut SrvConf::default(), names, name);
             let methods = limited_methods(&self.args(&placed));
             limit_except = Some(Box::new(LimitExcept { origin: placed.origin(), methods, conf: own }));
         }
-        let locations = self.locations(block, &conf, srv, names);
+        let locations = match inside.locations {
+            true => self.locations(block, &conf, srv, names),
+            false => Locations::default(),
+        };
         let passes = matches!(&conf.handler, Some(handler) if matches!(handler.value, Handler::Pass(..)));
         let auto_redirect = passes && name.ends_with(b"/");
         Some(Location { origin: block.origin(), name: name.into(), kind, conf, locations, limit_except, auto_redirect })

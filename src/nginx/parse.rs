@@ -6,7 +6,7 @@
 use crate::nginx::lex::{self, Quote, Token};
 use crate::problem::ProblemKind;
 use crate::source::{FileId, Span};
-use crate::syntax::{Directive, Item, Tree, Word};
+use crate::syntax::{Directive, Item, Tree, Unescaped, Word};
 
 /// Blocks nested deeper than this are not read (nginx itself has no limit but its stack).
 pub const MAX_DEPTH: usize = 200;
@@ -58,8 +58,8 @@ pub fn parse(file: FileId, text: &[u8]) -> Parsed {
 struct Open {
     words: Vec<Word>,
     brace: usize,
-    /// What was read before it, on the level above.
-    before: Vec<Item>,
+    /// How many items were read before its own.
+    before: usize,
     /// Stray `{` on the level above.
     stray: usize,
 }
@@ -70,7 +70,7 @@ struct Parser<'a> {
     at: usize,
     /// Words of the directive that is being read.
     words: Vec<Word>,
-    /// Items of the innermost open block.
+    /// Items of every open block, those of the innermost last.
     items: Vec<Item>,
     /// `{` in the innermost block that opened nothing; so many `}` close nothing.
     stray: usize,
@@ -84,9 +84,9 @@ impl Parser<'_> {
         self.limit(token, end);
         match token {
             Token::Word(quote) => self.word(quote, span),
-            // Between words, blanks and comments belong to the directive.
-            Token::Blank | Token::Comment if !self.words.is_empty() => {}
-            Token::Blank => self.items.push(Item::Blank(span)),
+            // White space between items needs no item of its own; between words, comments belong to the directive.
+            Token::Blank => {}
+            Token::Comment if !self.words.is_empty() => {}
             Token::Comment => self.items.push(Item::Comment(span)),
             Token::Semicolon if self.words.is_empty() => self.unexpected(span),
             Token::Semicolon => self.simple(end),
@@ -115,10 +115,10 @@ impl Parser<'_> {
     fn word(&mut self, quote: Quote, span: Span) {
         let raw = &self.text[span.start as usize..span.end as usize];
         let word = match quote {
-            Quote::None => Word { span, unescaped: lex::unescape(raw), quoted: false },
+            Quote::None => Word { span, quoted: false, unescaped: unescape(raw) },
             Quote::Closed(_) | Quote::Open(_) => {
                 let inner = if matches!(quote, Quote::Closed(_)) { &raw[1..raw.len() - 1] } else { &raw[1..] };
-                Word { span, unescaped: Some(lex::unescape(inner).unwrap_or_else(|| inner.into())), quoted: true }
+                Word { span, quoted: true, unescaped: unescape(inner) }
             }
         };
         self.words.push(word);
@@ -181,7 +181,7 @@ impl Parser<'_> {
 
     /// Ends a directive without a block; `end` is one past its `;`, or where it was broken off.
     fn simple(&mut self, end: usize) {
-        let mut words = std::mem::take(&mut self.words).into_iter();
+        let mut words = self.words.drain(..);
         let Some(name) = words.next() else { return };
         let span = Span::new(self.file, name.span.start as usize, end);
         let reported_at = self.at as u32;
@@ -208,8 +208,7 @@ impl Parser<'_> {
             self.stray += 1;
             return;
         }
-        let before = std::mem::take(&mut self.items);
-        self.open.push(Open { words, brace, before, stray: std::mem::take(&mut self.stray) });
+        self.open.push(Open { words, brace, before: self.items.len(), stray: std::mem::take(&mut self.stray) });
     }
 
     /// A block in Lua: its text is kept, not read.
@@ -224,17 +223,24 @@ impl Parser<'_> {
             }
         };
         self.at = end;
-        let raw_block = Some(Span::new(self.file, start, inside));
-        self.directive(words, Vec::new(), brace, end, raw_block);
+        let raw_block = Some(Box::new(Span::new(self.file, start, inside)));
+        self.directive(words, Box::default(), brace, end, raw_block);
     }
 
     fn close(&mut self, open: Open, end: usize) {
-        let items = std::mem::replace(&mut self.items, open.before);
+        let items = self.items.drain(open.before..).collect();
         self.stray = open.stray;
         self.directive(open.words, items, open.brace, end, None);
     }
 
-    fn directive(&mut self, words: Vec<Word>, items: Vec<Item>, brace: usize, end: usize, raw_block: Option<Span>) {
+    fn directive(
+        &mut self,
+        words: Vec<Word>,
+        items: Box<[Item]>,
+        brace: usize,
+        end: usize,
+        raw_block: Option<Box<Span>>,
+    ) {
         let mut words = words.into_iter();
         let Some(name) = words.next() else { return };
         let span = Span::new(self.file, name.span.start as usize, end);
@@ -256,8 +262,13 @@ impl Parser<'_> {
             self.close(open, end);
         }
         self.faults.sort_by_key(|fault| fault.met);
+        self.items.shrink_to_fit();
         Parsed { tree: Tree { items: self.items }, faults: self.faults }
     }
+}
+
+fn unescape(raw: &[u8]) -> Option<Box<Unescaped>> {
+    lex::unescape(raw).map(|value| Box::new(Unescaped(value)))
 }
 
 /// OpenResty reads `{name}_by_lua_block {` up to the brace that Lua pairs with it.
@@ -281,22 +292,28 @@ mod tests {
     }
 
     /// The text of some items, put together from the parts that the tree knows.
-    fn glue(items: &[Item], sources: &SourceMap, out: &mut Vec<u8>) {
+    fn glue(items: &[Item], mut at: usize, sources: &SourceMap, out: &mut Vec<u8>) -> usize {
         for item in items {
+            let Span { file, start, end } = item.span();
+            let gap = sources.text(Span::new(file, at, start as usize));
+            assert!(gap.iter().copied().all(lex::is_blank), "only white space stands between items");
+            out.extend_from_slice(gap);
+            at = end as usize;
             match item.directive().map(|directive| (directive, &directive.block)) {
                 Some((directive, Some(block))) if directive.raw_block.is_none() => {
                     let Span { file, start, end } = directive.span;
                     let body = directive.reported_at as usize + 1;
                     out.extend_from_slice(sources.text(Span::new(file, start as usize, body)));
-                    let before = out.len();
-                    glue(block, sources, out);
-                    let body_end = body + out.len() - before;
-                    out.extend_from_slice(sources.text(Span::new(file, body_end, end as usize)));
-                    assert!(end as usize - body_end <= 1, "only the `}}` is left of a block");
+                    let rest = glue(block, body, sources, out);
+                    let tail = sources.text(Span::new(file, rest, end as usize));
+                    out.extend_from_slice(tail);
+                    let brace = tail.trim_ascii_start();
+                    assert!(matches!(brace, b"" | b"}"), "only white space and the `}}` are left of a block");
                 }
                 _ => out.extend_from_slice(sources.text(item.span())),
             }
         }
+        at
     }
 
     fn faults(text: &str) -> Vec<(u32, String)> {
@@ -344,7 +361,9 @@ mod tests {
             let (sources, parsed) = read(&text);
             assert_eq!(to_source(&parsed.tree, FileId(0), &sources), text, "{:?}", String::from_utf8_lossy(&text));
             let mut glued = Vec::new();
-            glue(&parsed.tree.items, &sources, &mut glued);
+            let rest = glue(&parsed.tree.items, 0, &sources, &mut glued);
+            glued.extend_from_slice(&text[rest..]);
+            assert!(text[rest..].iter().copied().all(lex::is_blank));
             assert_eq!(glued, text, "{:?}", String::from_utf8_lossy(&text));
         }
     }
@@ -392,7 +411,7 @@ mod tests {
         let location = parsed.tree.directives().next().expect("a location");
         let inside: Vec<&Directive> = location.children().collect();
         assert_eq!(inside.len(), 2);
-        assert_eq!(sources.text(inside[0].raw_block.expect("raw")), b" if x then y = { '}' } end ");
+        assert_eq!(sources.text(*inside[0].raw_block.as_deref().expect("raw")), b" if x then y = { '}' } end ");
         assert_eq!(inside[1].arg(0, &sources), Some(&b"all"[..]));
         assert_eq!(parsed.faults, []);
     }

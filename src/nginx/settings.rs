@@ -110,8 +110,8 @@ impl Settings<'_> {
         conf: &mut LocConf,
         srv: &mut SrvConf,
     ) {
-        let known = self.core(name, args, origin, here, conf)
-            || self.access_and_auth(name, args, origin, here, conf)
+        let known = self.access_and_auth(name, args, origin, here, conf)
+            || self.core(name, args, origin, here, conf)
             || limits(name, args, origin, here, conf)
             || self.content(name, args, origin, here, conf)
             || self.handler(name, args, origin, conf)

@@ -157,7 +157,7 @@ impl Filesystem for HidingFs {
         RealFs.read_link(path)
     }
 
-    fn read(&self, path: &Path, limit: u64) -> Fact<Result<Vec<u8>, Errno>> {
+    fn read(&self, path: &Path, limit: u64) -> Fact<Result<why403::fs::Bytes, Errno>> {
         if self.hides("content", path) {
             return Fact::Unknown(Question::new(Subject::Content(path.to_path_buf())));
         }

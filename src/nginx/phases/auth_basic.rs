@@ -12,7 +12,8 @@ use super::access::Handled;
 use crate::cause::Cause;
 use crate::cause::nginx as causes;
 use crate::fact::{Fact, Question, Subject};
-use crate::fs::Errno;
+
+use crate::fs::{Bytes, Errno};
 use crate::outcome::{Decision, Related};
 use crate::password::{Verdict, verify_nginx};
 use crate::trace::nginx::{AuthBasic, Event};
@@ -89,7 +90,7 @@ pub(super) fn auth_basic_handler<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -
 }
 
 /// The errno of the server's open(2) or read(2) and the inode at fault.
-fn read_password_file(path: &Path, r: &HttpRequest, cx: &Cx) -> Result<Fact<Vec<u8>>, (Errno, PathBuf)> {
+fn read_password_file(path: &Path, r: &HttpRequest, cx: &Cx) -> Result<Fact<Bytes>, (Errno, PathBuf)> {
     debug_assert!(r.depth == 0, "subrequests skip the access phase");
     cx.disk.read(path, MAX_FILE).map_err(|denied| (denied.errno, denied.path))
 }

@@ -13,6 +13,7 @@ use super::super::request::{Cx, HttpRequest};
 use super::super::variables::{self, Definition, Table, Value};
 use super::Entry;
 use crate::fact::{Fact, Question, Subject};
+use crate::fs::Bytes;
 use crate::request::Peer;
 use crate::source::Origin;
 
@@ -32,7 +33,7 @@ pub struct Lookup {
 #[derive(Debug)]
 struct Database {
     file: Box<[u8]>,
-    reader: OnceLock<Option<Reader<Vec<u8>>>>,
+    reader: OnceLock<Option<Reader<Bytes>>>,
 }
 
 /// Reads the block of a database and defines its variables.
@@ -90,7 +91,7 @@ impl Lookup {
     }
 
     /// The text at the path: strings as they are, numbers in decimals, `1` and `0` for truth values.
-    fn find(&self, reader: &Reader<Vec<u8>>, address: IpAddr) -> Result<Option<String>, maxminddb::MaxMindDbError> {
+    fn find(&self, reader: &Reader<Bytes>, address: IpAddr) -> Result<Option<String>, maxminddb::MaxMindDbError> {
         let found = reader.lookup(address)?;
         let path: Vec<PathElement> =
             self.path.iter().map(|step| step.parse().map_or(PathElement::Key(step), PathElement::Index)).collect();

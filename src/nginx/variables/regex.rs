@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::table::{Definition, Table, VariableId};
 use super::{Captures, State, Value};
 use crate::fact::{Question, Subject};
-use crate::pattern::{Options, Pattern, PatternError};
+use crate::pattern::{Pattern, PatternError};
 
 /// A regular expression whose groups the configuration can use.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ impl Regex {
     /// # Errors
     /// PCRE's words about a pattern that it refuses.
     pub fn compile(source: &[u8], caseless: bool, table: &mut Table) -> Result<Regex, PatternError> {
-        let pattern = Pattern::new(source, Options::nginx(caseless))?;
+        let pattern = table.pattern(source, caseless)?;
         let named = pattern.names().iter().enumerate();
         let names = named
             .filter_map(|(group, name)| {
@@ -28,7 +28,7 @@ impl Regex {
                 Some((group, id))
             })
             .collect();
-        Ok(Regex { pattern: Arc::new(pattern), names })
+        Ok(Regex { pattern, names })
     }
 
     /// `ngx_http_regex_exec`: a match replaces `$1`… and the named groups, a failure leaves them.

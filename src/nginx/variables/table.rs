@@ -1,6 +1,7 @@
 //! Every variable that a configuration names, and what defines it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::super::tables::geo::Geo;
 use super::super::tables::geoip2::Lookup;
@@ -8,6 +9,7 @@ use super::super::tables::map::Map;
 use super::super::tables::split_clients::SplitClients;
 use super::super::version::Version;
 use super::builtin;
+use crate::pattern::{Options, Pattern, PatternError};
 use crate::source::Origin;
 
 /// A variable of a [`Table`].
@@ -20,6 +22,8 @@ pub struct Table {
     version: Version,
     variables: Vec<Variable>,
     ids: HashMap<Box<[u8]>, VariableId>,
+    /// Expressions that were met, by source and case: servers repeat each other's, and each is compiled once.
+    patterns: HashMap<(Box<[u8]>, bool), Arc<Pattern>>,
     pub(super) geoip_database: bool,
     geoip_header: bool,
 }
@@ -70,7 +74,28 @@ pub enum Definition {
 impl Table {
     /// A table that knows what is built into this version.
     pub fn new(version: Version) -> Self {
-        Table { version, variables: Vec::new(), ids: HashMap::new(), geoip_database: false, geoip_header: false }
+        Table {
+            version,
+            variables: Vec::new(),
+            ids: HashMap::new(),
+            patterns: HashMap::new(),
+            geoip_database: false,
+            geoip_header: false,
+        }
+    }
+
+    /// The expression with this source, shared by all who have the same.
+    ///
+    /// # Errors
+    /// PCRE's words about one that it refuses.
+    pub(super) fn pattern(&mut self, source: &[u8], caseless: bool) -> Result<Arc<Pattern>, PatternError> {
+        let key = (source.into(), caseless);
+        if let Some(pattern) = self.patterns.get(&key) {
+            return Ok(pattern.clone());
+        }
+        let pattern = Arc::new(Pattern::new(source, Options::nginx(caseless))?);
+        self.patterns.insert(key, pattern.clone());
+        Ok(pattern)
     }
 
     /// The variable of this name, without `$` and in any case (`ngx_http_get_variable_index`).
