@@ -1,6 +1,7 @@
 //! `why403 explain`: one question on the command line, or a request a line and an answer a line.
 
 use std::io::{self, BufRead, Read, Write};
+use std::mem::ManuallyDrop;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -58,12 +59,13 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
     // Whoever writes requests into a pipe may change files between them.
     let files = if options.requests.as_deref() == Some(Path::new("-")) { Files::Moving } else { Files::Still };
     let ground = options.server.ground(files)?;
-    let desk = Desk {
+    // The process ends with the command: a large configuration need not be taken apart before.
+    let desk = ManuallyDrop::new(Desk {
         session: Session::open(&options.server, &ground)?,
         fields: options.fields.unwrap_or(Fields::ALL),
         format: options.format,
         style: super::style(),
-    };
+    });
     match &options.requests {
         None => desk.one(options, out),
         Some(path) if path == Path::new("-") => desk.lines(options, io::stdin().lock(), out),

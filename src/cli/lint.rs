@@ -311,6 +311,10 @@ fn lint_all(
                 .map(|(_, file)| (file.path.clone(), file.bytes.clone()));
             let texts = texts.collect();
             done.push((index, linted, texts));
+            if targets.len() == 1 {
+                // The process ends with the command: a large configuration need not be taken apart before.
+                std::mem::forget(server);
+            }
             bar.step();
         }
         done

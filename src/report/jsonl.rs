@@ -55,8 +55,8 @@ struct Seen<'a> {
 
 #[derive(Debug, Serialize)]
 struct SureOutcome {
-    #[serde(flatten)]
-    outcome: Ending,
+    kind: &'static str,
+    status: Option<u16>,
     certainty: &'static str,
 }
 
@@ -86,10 +86,13 @@ struct Place<'a> {
     text: Cow<'a, str>,
 }
 
+/// A place with what led there; spelled out, since flattening one struct into another is slow.
 #[derive(Debug, Serialize)]
 struct Directive<'a> {
-    #[serde(flatten)]
-    place: Place<'a>,
+    file: Cow<'a, str>,
+    line: u32,
+    column: u32,
+    text: Cow<'a, str>,
     default: bool,
     included_from: Vec<Line<'a>>,
 }
@@ -179,9 +182,10 @@ impl<'a> Answer<'a> {
             schema: SCHEMA,
             id,
             request: fields.request.then(|| seen(request, answer)),
-            outcome: fields
-                .outcome
-                .then(|| SureOutcome { outcome: ending(answer.outcome), certainty: certainty(answer.certainty) }),
+            outcome: fields.outcome.then(|| {
+                let Ending { kind, status } = ending(answer.outcome);
+                SureOutcome { kind, status, certainty: certainty(answer.certainty) }
+            }),
             cause: fields.cause.then(|| cause(server, answer)),
             trace: fields.trace.then(|| trace(server, answer)),
             assumptions: fields
@@ -199,8 +203,10 @@ impl<'a> Answer<'a> {
 
 /// Writes one value as one line.
 pub fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, line)?;
-    out.write_all(b"\n")
+    // One write a line: through `dyn Write` every token would be one.
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    out.write_all(&text)
 }
 
 /// The client's address as it is asked about.
@@ -299,11 +305,17 @@ fn problem_place<'a>(server: &'a Server, problem: &'a Problem) -> Option<Directi
         (None, Some((_, place))) => place,
         (None, None) => return None,
     };
-    Some(Directive { place, default: false, included_from })
+    Some(Directive::new(place, false, included_from))
 }
 
 fn directive<'a>(server: &'a Server, origin: Origin, decision: &Decision) -> Directive<'a> {
-    Directive { place: place(server, origin), default: decision.default, included_from: chain(server, origin) }
+    Directive::new(place(server, origin), decision.default, chain(server, origin))
+}
+
+impl<'a> Directive<'a> {
+    fn new(Place { file, line, column, text }: Place<'a>, default: bool, included_from: Vec<Line<'a>>) -> Self {
+        Directive { file, line, column, text, default, included_from }
+    }
 }
 
 fn chain(server: &Server, origin: Origin) -> Vec<Line<'_>> {
