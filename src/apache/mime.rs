@@ -3,6 +3,7 @@
 //! Every extension after the first dot counts, in any case and in any place: `x.cgi.txt` has the handler of `.cgi`.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use crate::apache::content::include::filter_names;
@@ -11,7 +12,7 @@ use crate::apache::model::{Command, Place};
 use crate::apache::request::{Cx, Handled, RequestRec};
 use crate::apache::variables::to_path;
 use crate::fact::Fact;
-use crate::fs::Bytes;
+use crate::fs::{Bytes, Errno};
 use crate::source::{Origin, Setting};
 
 /// The longest list of types that is read, in bytes.
@@ -19,6 +20,8 @@ const MAX_TYPES: u64 = 16 << 20;
 
 /// The note in which [`find_ct`] leaves the parts of a name that mean nothing to it, separated by slashes.
 pub(crate) const EXCEPTIONS: &[u8] = b"ap-mime-exceptions-list";
+/// Our own note: the list of types that would say whether an extension has one cannot be read here.
+pub(crate) const TYPE_UNKNOWN: &[u8] = b"why403-type-unknown";
 
 /// What a server says.
 #[derive(Clone, Debug, Default)]
@@ -264,12 +267,17 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         let part = written.to_ascii_lowercase();
         let extension = record.extensions.iter().find(|(known, _)| *known == part).map(|(_, extension)| extension);
         let mut found = false;
-        if extension.is_none_or(|extension| extension.mime_type.is_none())
-            && let Some(mime_type) = listed_type(&part, r, cx)
-        {
-            r.content_type = Some(mime_type);
-            r.content_type_by = None;
-            found = true;
+        if extension.is_none_or(|extension| extension.mime_type.is_none()) {
+            match listed_type(&part, r, cx) {
+                Fact::Known(Some(mime_type)) => {
+                    r.content_type = Some(mime_type);
+                    r.content_type_by = None;
+                    found = true;
+                }
+                Fact::Known(None) => {}
+                // Served with or without a type; whether it is a variant depends on it.
+                Fact::Unknown(_) => r.notes.set(TYPE_UNKNOWN, b"1"),
+            }
         }
         if let Some(extension) = extension {
             if let Some(mime_type) = extension.mime_type.as_ref().filter(|mime_type| !mime_type.value.is_empty()) {
@@ -321,17 +329,18 @@ pub(crate) fn find_ct<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
 }
 
 /// The type of an extension in the list that `TypesConfig` names.
-fn listed_type(extension: &[u8], r: &RequestRec, cx: &Cx) -> Option<Vec<u8>> {
+fn listed_type(extension: &[u8], r: &RequestRec, cx: &Cx) -> Fact<Option<Vec<u8>>> {
+    cx.config.types.of(extension, || cx.world.fs.read(&types_config(r, cx), MAX_TYPES))
+}
+
+/// The file that `TypesConfig` names.
+pub(crate) fn types_config(r: &RequestRec, cx: &Cx) -> PathBuf {
     let main = cx.config.servers.first().and_then(|server| server.mime.clone());
     let file = main.or_else(|| r.server.mime.clone()).and_then(|record| record.types_config.clone());
-    let path = match file {
+    match file {
         Some(file) => to_path(&file),
         None => cx.config.known.server_root.join("mime.types"),
-    };
-    cx.config.types.of(extension, || match cx.world.fs.read(&path, MAX_TYPES) {
-        Fact::Known(Ok(list)) => Some(list),
-        _ => None,
-    })
+    }
 }
 
 /// The list that `TypesConfig` names. The server reads it when it starts, so it is read once.
@@ -339,16 +348,17 @@ fn listed_type(extension: &[u8], r: &RequestRec, cx: &Cx) -> Option<Vec<u8>> {
 pub(crate) struct Types(OnceLock<HashMap<Vec<u8>, Arc<[u8]>>>);
 
 impl Types {
-    /// The type of an extension in lower case. `read`: the list; `None`: it is not to be had, or not known.
-    fn of(&self, extension: &[u8], read: impl FnOnce() -> Option<Bytes>) -> Option<Vec<u8>> {
+    /// The type of an extension in lower case. `read`: the list; one that is not to be had names no type.
+    fn of(&self, extension: &[u8], read: impl FnOnce() -> Fact<Result<Bytes, Errno>>) -> Fact<Option<Vec<u8>>> {
         let types = match self.0.get() {
             Some(types) => types,
-            None => {
-                let list = read()?;
-                self.0.get_or_init(|| parse_types(&list))
-            }
+            None => match read() {
+                Fact::Known(Ok(list)) => self.0.get_or_init(|| parse_types(&list)),
+                Fact::Known(Err(_)) => return Fact::Known(None),
+                Fact::Unknown(question) => return Fact::Unknown(question),
+            },
         };
-        types.get(extension).map(|mime_type| mime_type.to_vec())
+        Fact::Known(types.get(extension).map(|mime_type| mime_type.to_vec()))
     }
 }
 
@@ -373,10 +383,11 @@ mod tests {
     fn a_later_line_of_the_list_wins() {
         let list = b"# text/x a\ntext/plain txt TXT2\n\napplication/x TXT\nimage/y\n";
         let types = Types::default();
-        assert_eq!(types.of(b"txt", || None), None);
-        assert_eq!(types.of(b"txt", || Some(list.to_vec())), Some(b"application/x".to_vec()));
-        assert_eq!(types.of(b"txt2", || None), Some(b"text/plain".to_vec()));
-        assert_eq!(types.of(b"a", || None), None);
+        let missing = || Fact::Known(Err(Errno::Enoent));
+        assert_eq!(types.of(b"txt", missing), Fact::Known(None));
+        assert_eq!(types.of(b"txt", || Fact::Known(Ok(list.to_vec().into()))), Fact::Known(Some(b"application/x".to_vec())));
+        assert_eq!(types.of(b"txt2", missing), Fact::Known(Some(b"text/plain".to_vec())));
+        assert_eq!(types.of(b"a", missing), Fact::Known(None));
     }
 
     #[test]

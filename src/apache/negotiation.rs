@@ -11,7 +11,7 @@ use choose::{Preferences, Variant, best_match};
 
 use crate::apache::core::options;
 use crate::apache::escape::escape_uri;
-use crate::apache::mime::EXCEPTIONS;
+use crate::apache::mime::{EXCEPTIONS, TYPE_UNKNOWN, types_config};
 use crate::apache::model::{Command, M_GET, M_POST};
 use crate::apache::request::subrequest::{
     SubRequest, internal_fast_redirect, internal_redirect, parent_directory, sub_req_lookup_file,
@@ -19,7 +19,7 @@ use crate::apache::request::subrequest::{
 use crate::apache::request::{Cx, Handled, RequestRec, handler_is};
 use crate::apache::variables::to_path;
 use crate::cause;
-use crate::fact::{Fact, Question};
+use crate::fact::{Fact, Question, Subject};
 use crate::fs::{Errno, FileKind, Follow, Stat};
 use crate::outcome::Decision;
 use crate::source::{Origin, Setting};
@@ -172,6 +172,9 @@ fn read_types_multi<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<Varia
         let mut sub = sub_req_lookup_file(&name, r, cx);
         if !sub.r.is_regular() {
             continue;
+        }
+        if sub.r.notes.contains(TYPE_UNKNOWN) {
+            return Err(cx.unanswerable(Subject::Content(types_config(r, cx)), by));
         }
         // A handler without a type is taken for a script.
         if sub.r.handler.is_some() && sub.r.content_type.is_none() {
