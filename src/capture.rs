@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::fact::Fact;
-use crate::fs::archive::{ABOUT, CONTENTS, LISTING};
-use crate::fs::{FileKind, Filesystem, Stat};
-use crate::server::{LoadOptions, Server};
+use crate::fs::archive::{ABOUT, ABSENT, CONTENTS, LISTING};
+use crate::fs::{Errno, FileKind, Filesystem, Stat};
+use crate::server::{Kind, LoadOptions, Server};
 
 /// The name of this version of the description.
 const SCHEMA: &str = "why403/capture/v1";
@@ -92,6 +92,8 @@ pub struct Capture {
     about: About,
     listed: BTreeMap<PathBuf, Listed>,
     contents: BTreeMap<PathBuf, Vec<u8>>,
+    /// Names that were looked for in vain, in directories that are not listed whole.
+    absent: BTreeSet<PathBuf>,
 }
 
 struct Listed {
@@ -114,8 +116,8 @@ impl Capture {
             defines: options.defines.clone(),
             worker: worker.map(str::to_owned),
         };
-        let mut gathering =
-            Gathering { fs, capture: Capture { about, listed: BTreeMap::new(), contents: BTreeMap::new() } };
+        let capture = Capture { about, listed: BTreeMap::new(), contents: BTreeMap::new(), absent: BTreeSet::new() };
+        let mut gathering = Gathering { fs, capture, walked: BTreeSet::new() };
         for account in ["/etc/passwd", "/etc/group"] {
             gathering.content(Path::new(account));
         }
@@ -124,8 +126,17 @@ impl Capture {
             gathering.content(&file.path);
             named.extend(paths(&file.bytes, options));
         }
-        for path in named {
-            gathering.named(&path);
+        for path in &named {
+            gathering.named(path);
+        }
+        // A path may go on where a word ends (an alias without its slash), so what lies beside a named one counts too.
+        for directory in named.iter().filter_map(|path| path.parent()).chain([Path::new("/")]) {
+            if directory == Path::new("/") || !is_too_wide(directory) {
+                gathering.everything_in(directory);
+            }
+        }
+        if server.kind() == Kind::Apache {
+            gathering.missing_htaccess(server);
         }
         gathering.capture
     }
@@ -149,6 +160,8 @@ impl Capture {
         };
         member(Path::new(ABOUT), &serde_json::to_vec_pretty(&self.about)?)?;
         member(Path::new(LISTING), self.listing().as_bytes())?;
+        let absent = self.absent.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"]).collect::<Vec<_>>();
+        member(Path::new(ABSENT), &absent.concat())?;
         for (path, bytes) in &self.contents {
             member(&Path::new(CONTENTS).join(path.strip_prefix("/").unwrap_or(path)), bytes)?;
         }
@@ -231,6 +244,8 @@ fn paths(text: &[u8], options: &LoadOptions) -> Vec<PathBuf> {
 struct Gathering<'a> {
     fs: &'a dyn Filesystem,
     capture: Capture,
+    /// Directories of which everything below is listed, or about to be.
+    walked: BTreeSet<PathBuf>,
 }
 
 impl Gathering<'_> {
@@ -241,7 +256,7 @@ impl Gathering<'_> {
             let kind = self.capture.listed.get(&path).map(|listed| listed.stat.kind);
             match kind {
                 Some(FileKind::Regular) if is_read(&path) => self.content(&path),
-                Some(FileKind::Directory) if !TOO_WIDE.iter().any(|wide| Path::new(wide) == path) => {
+                Some(FileKind::Directory) if !is_too_wide(&path) && self.walked.insert(path.clone()) => {
                     open.extend(self.everything_in(&path));
                 }
                 _ => {}
@@ -251,8 +266,7 @@ impl Gathering<'_> {
 
     /// Lists what is directly in a directory; gives back what has to be looked at in turn.
     fn everything_in(&mut self, directory: &Path) -> Vec<PathBuf> {
-        let done = self.capture.listed.get(directory).is_some_and(|listed| listed.complete);
-        if done || self.capture.listed.len() >= MOST_ENTRIES {
+        if self.capture.listed.len() >= MOST_ENTRIES || self.reach(directory, 0).as_deref() != Some(directory) {
             return Vec::new();
         }
         let Fact::Known(Ok(names)) = self.fs.list(directory) else { return Vec::new() };
@@ -296,6 +310,33 @@ impl Gathering<'_> {
         Some(at)
     }
 
+    /// Looks for an `.htaccess` in every directory on a way, as Apache does.
+    fn missing_htaccess(&mut self, server: &Server) {
+        let mut names = BTreeSet::from([b".htaccess".to_vec()]);
+        for (_, file) in server.sources().files() {
+            for line in file.bytes.split(|&byte| byte == b'\n') {
+                let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+                if words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"AccessFileName")) {
+                    names.extend(words.map(<[u8]>::to_vec));
+                }
+            }
+        }
+        let partly = |(path, listed): (&PathBuf, &Listed)| {
+            (listed.stat.kind == FileKind::Directory && !listed.complete).then(|| path.clone())
+        };
+        let directories: Vec<PathBuf> = self.capture.listed.iter().filter_map(partly).collect();
+        for directory in directories {
+            for name in &names {
+                let path = directory.join(OsStr::from_bytes(name));
+                match self.fs.lstat(&path) {
+                    Fact::Known(Err(Errno::Enoent)) => drop(self.capture.absent.insert(path)),
+                    Fact::Known(Ok(_)) => self.content(&path),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Takes the content of a regular file.
     fn content(&mut self, path: &Path) {
         let Some(at) = self.reach(path, 0) else { return };
@@ -306,6 +347,11 @@ impl Gathering<'_> {
             self.capture.contents.insert(at, bytes.to_vec());
         }
     }
+}
+
+/// Whether a directory is one of those whose whole tree no word means.
+fn is_too_wide(path: &Path) -> bool {
+    TOO_WIDE.iter().any(|wide| Path::new(wide) == path)
 }
 
 /// Files in a document tree that the servers read to decide.

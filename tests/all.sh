@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 missing=
-for package in nginx-full apache2 apache2-utils iproute2 gcc python3-pip unzip openssl strace; do
+for package in nginx-full apache2 apache2-utils iproute2 gcc python3-pip unzip openssl strace libarchive-tools mtree-netbsd; do
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
 if [ -n "$missing" ]; then

@@ -25,6 +25,11 @@ pub struct Loaded {
 impl Loaded {
     /// Loads the case that lies at `root`.
     pub fn new(case: &Case, root: &Path) -> Loaded {
+        Loaded::from(case, root, &RealFs)
+    }
+
+    /// Loads it from what `loading` knows.
+    pub fn from(case: &Case, root: &Path, loading: &dyn Filesystem) -> Loaded {
         let version = cases::version(case);
         let options = LoadOptions {
             version: version.strip_prefix("nginx/").map(str::to_owned),
@@ -32,7 +37,7 @@ impl Loaded {
             ..LoadOptions::new(&root.join(case.config()))
         };
         let kind = if case.about.server == "nginx" { Kind::Nginx } else { Kind::Apache };
-        Loaded { server: Server::load(kind, &options, &RealFs), options }
+        Loaded { server: Server::load(kind, &options, loading), options }
     }
 
     /// Answers a request; `fs` tells what the server meets while it serves.

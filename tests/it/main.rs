@@ -21,6 +21,7 @@ mod repairs;
 mod rules;
 mod servers;
 mod stock;
+mod taken;
 mod tidy;
 mod witnesses;
 
@@ -47,6 +48,10 @@ fn main() {
     match honesty::trials() {
         Ok(found) => trials.extend(found),
         Err(why) => trials.push(Trial::test("honesty", move || Err(why.into()))),
+    }
+    match taken::trials() {
+        Ok(found) => trials.extend(found),
+        Err(why) => trials.push(Trial::test("taken", move || Err(why.into()))),
     }
     match blame::trials() {
         Ok(found) => trials.extend(found),

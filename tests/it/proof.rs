@@ -79,11 +79,16 @@ pub struct Ground<'c> {
 
 impl<'c> Ground<'c> {
     pub fn of(case: &'c Case) -> Result<Ground<'c>, String> {
+        let stage = if servers::wanted() { Some(Stage::set(case, Real::of(case))?) } else { None };
+        Ok(Ground { stage, ..Ground::quiet(case)? })
+    }
+
+    /// A place where no server is asked.
+    pub fn quiet(case: &'c Case) -> Result<Ground<'c>, String> {
         let text = |error: std::io::Error| error.to_string();
         let top = tempfile::Builder::new().prefix("why403-proof-").tempdir().map_err(text)?;
         cases::open_to_all(top.path()).map_err(text)?;
-        let stage = if servers::wanted() { Some(Stage::set(case, Real::of(case))?) } else { None };
-        Ok(Ground { case, top, stage })
+        Ok(Ground { case, top, stage: None })
     }
 
     /// Where the case's `root/` lies.
