@@ -2,6 +2,7 @@
 //! `WHY403_SERVERS` is set, of the real server, started anew. It has to answer what the repair promised.
 
 use std::collections::BTreeMap;
+use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
@@ -10,11 +11,42 @@ use crate::blame::REQUEST_AT_FAULT;
 use crate::case::{Case, Question};
 use crate::cases::{self, Program};
 use crate::proof::{Change, Ground};
+use crate::servers;
 
 pub fn trials() -> Result<Vec<Trial>, String> {
     let forbidden = |question: &Question| question.expect("")["status"] == 403;
     let cases = cases::all()?.into_iter().filter(|case| case.questions.iter().any(forbidden));
-    Ok(cases.map(|case| Trial::test(format!("repairs::{}", case.name), move || Ok(run(&case, forbidden)?))).collect())
+    let repairs = cases.map(|case| Trial::test(format!("repairs::{}", case.name), move || Ok(run(&case, forbidden)?)));
+    let full = Trial::test("repairs::a_full_disk_leaves_the_file_alone", a_full_disk_leaves_the_file_alone);
+    Ok(repairs.chain([full]).collect())
+}
+
+/// On a file system without a free block `fix --write` fails, and the file is what it was, with nothing beside it.
+fn a_full_disk_leaves_the_file_alone() -> Result<(), Failed> {
+    if !servers::wanted() {
+        return Ok(());
+    }
+    let top = tempfile::Builder::new().prefix("why403-full-").tempdir()?;
+    let script = r#"
+        mount -t tmpfs -o size=64k none "$1" && cd "$1" || exit 9
+        printf 'events {}\nhttp {\n  server {\n    listen 80;\n    location / {\n      deny all;\n    }\n  }\n}\n' > nginx.conf
+        cp nginx.conf "$1.before"
+        dd if=/dev/zero of=filler bs=4k 2>/dev/null
+        "$2" fix --config nginx.conf --no-fs --write http://localhost/
+        echo "exit $?"
+        cmp nginx.conf "$1.before" && ls -A
+    "#;
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(top.path())
+        .arg(env!("CARGO_BIN_EXE_why403"))
+        .output()?;
+    let _ = std::fs::remove_file(format!("{}.before", top.path().display()));
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if said.ends_with("exit 2\nfiller\nnginx.conf\n") && failed.contains("No space left on device") {
+        return Ok(());
+    }
+    Err(format!("{said}{failed}").into())
 }
 
 /// Questions that one repair answers, with the title of the repair and what it promises each.
