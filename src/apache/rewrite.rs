@@ -223,16 +223,9 @@ pub(crate) struct RequestState {
     ended: bool,
     /// The rule that forced a handler with `[H=…]`.
     forced_by: Option<Origin>,
-    /// The status of a redirect that a later rule turned into a path again: a success is sent with it.
-    abandoned: Option<u16>,
 }
 
 impl RequestState {
-    /// The status with which a success is sent, where that is not 200.
-    pub fn abandoned_status(&self) -> Option<u16> {
-        self.abandoned
-    }
-
     /// What a sub-request starts with: `[END]` holds for redirects, not for the requests that a request makes.
     pub fn for_subrequest(&self) -> RequestState {
         RequestState::default()

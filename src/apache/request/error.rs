@@ -16,9 +16,6 @@ use crate::trace::apache::Event;
 pub(crate) fn finish<'c>(handled: Handled, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
     match handled {
         Handled::Ok | Handled::Done | Handled::Declined => {
-            if let Some(status) = r.rewrite.abandoned_status() {
-                return respond(status, None, true, r, cx);
-            }
             let decision = if r.status >= 300 { r.decision.take().or_else(|| first_error(r).1) } else { None };
             respond(r.status, decision, true, r, cx)
         }
@@ -64,9 +61,13 @@ fn first_error(r: &RequestRec) -> (u16, Option<Decision>) {
 }
 
 /// ap_die. An error while an error document is served never looks for another one: the client sees the first status.
+/// The status of a redirect that mod_rewrite abandoned counts as an earlier error.
 fn die<'c>(status: u16, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
     if r.status != 200 {
-        let (first, decision) = first_error(r);
+        let (first, decision) = match r.prev.as_ref().is_some_and(|parent| parent.status != 200) {
+            true => first_error(r),
+            false => (status, r.decision.take()),
+        };
         return respond(first, decision, false, r, cx);
     }
     let documents = &r.per_dir.core.error_documents;

@@ -2,7 +2,7 @@
 
 use super::DirRecord;
 use super::engine::{Applied, Engine};
-use super::translate::{has_control, redirect, to_proxy};
+use super::translate::{abandon_redirect, has_control, redirect, to_proxy};
 use super::uri::{absolute_uri, replace_prefix};
 use crate::apache::core::options;
 use crate::apache::request::{Cx, Handled, RequestRec};
@@ -44,7 +44,10 @@ pub(crate) fn hook_fixup<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled
             return Handled::Declined;
         }
         Applied::Ended(handled) => return handled,
-        Applied::Status(status, decision) => return r.refuse(*decision, status),
+        Applied::Status(status, decision) => {
+            r.status = 200;
+            return r.refuse(*decision, status);
+        }
         Applied::Changed { no_escape } => no_escape,
     };
     let origin = last.map_or(decider, |(_, origin)| origin);
@@ -64,6 +67,7 @@ pub(crate) fn hook_fixup<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled
         let name = with_base_url(name, scheme, &dir, &directory);
         return redirect(name, scheme, no_escape, old_args.as_deref(), status, origin, r);
     }
+    abandon_redirect(status, r);
     let name = match name.strip_prefix(b"passthrough:") {
         Some(path) if !path.is_empty() => path.to_vec(),
         _ => name,

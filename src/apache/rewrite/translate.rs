@@ -14,7 +14,6 @@ use crate::source::{Origin, Setting};
 
 /// translate_name, before every other module: whether the engine is on is asked of the `<Location>` sections in force.
 pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    r.rewrite.abandoned = None;
     let Some(dir) = r.per_dir.rewrite.clone().filter(|dir| dir.is_enabled()) else { return Handled::Declined };
     // A virtual host without a directive of its own shares the main server's record, and does no rewriting.
     let Some(server) = r.server.rewrite.clone().filter(|record| record.server == r.server.index) else {
@@ -48,7 +47,10 @@ pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
     let no_escape = match applied {
         Applied::Unchanged => return Handled::Declined,
         Applied::Ended(handled) => return handled,
-        Applied::Status(status, decision) => return r.refuse(*decision, status),
+        Applied::Status(status, decision) => {
+            r.status = 200;
+            return r.refuse(*decision, status);
+        }
         Applied::Changed { no_escape } => no_escape,
     };
     let origin = last.as_ref().map_or(decider, |(_, origin)| *origin);
@@ -65,7 +67,7 @@ pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
     if let Some(scheme) = scheme {
         return redirect(name, scheme, no_escape, old_args.as_deref(), status, origin, r);
     }
-    r.rewrite.abandoned = Some(status).filter(|status| *status != r.status && *status != 0);
+    abandon_redirect(status, r);
     if let Some(path) = name.strip_prefix(b"passthrough:")
         && !path.is_empty()
     {
@@ -78,6 +80,14 @@ pub(crate) fn hook_uri2file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// A byte that cannot stand in a request line: a control character or a blank.
 pub(super) fn has_control(args: &[u8]) -> bool {
     args.iter().any(|byte| *byte <= b' ' || *byte == 0x7f)
+}
+
+/// A redirect that a later rule has turned into a path again leaves its status behind: a success is sent with it, and an
+/// error takes it for an earlier error.
+pub(super) fn abandon_redirect(status: u16, r: &mut RequestRec) {
+    if status != 0 {
+        r.status = status;
+    }
 }
 
 /// `[P]`: a name that begins with `proxy:`.
@@ -128,7 +138,11 @@ pub(super) fn redirect(
         }
     }
     r.location = Some(location);
-    let status = if (300..400).contains(&status) { status } else { 302 };
+    let is_redirect = (300..400).contains(&status);
+    if is_redirect {
+        r.status = 200;
+    }
+    let status = if is_redirect { status } else { 302 };
     r.refuse(Decision::new(&cause::apache::REWRITE_REDIRECT).by(Some(origin)), status)
 }
 
