@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 
+use crate::apache::access::digest;
 use crate::apache::access::providers::{Aliases, MAX_FILE};
 use crate::apache::expr::{self, Failure, StringExpr};
 use crate::apache::model::{Command, DirConf, PerDir};
@@ -375,13 +376,23 @@ pub(crate) fn authenticate_other<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) ->
     };
     let name = String::from_utf8_lossy(&current.value).into_owned();
     if current.value.eq_ignore_ascii_case(b"digest") && cx.has_module("auth_digest_module") {
-        if r.headers_in.contains(b"Authorization") {
-            return cx.unanswerable(Subject::Opaque(format!("AuthType {name}")), current.origin);
-        }
         if r.per_dir.authn_core.as_ref().is_none_or(|record| record.auth_name.is_none()) {
             return r.refuse(Decision::new(&cause::apache::AUTHNAME_MISSING).by(current.origin), 500);
         }
-        return challenge(r, &cause::apache::AUTHENTICATION_REQUIRED, current.origin);
+        let header: &[u8] = if r.forward_proxy { b"Proxy-Authorization" } else { b"Authorization" };
+        let (cause, log) = match r.headers_in.get(header).map(digest::read) {
+            None => (&cause::apache::AUTHENTICATION_REQUIRED, None),
+            Some(digest::Header::OtherScheme) => (&cause::apache::WRONG_AUTH_SCHEME, Some("AH01781")),
+            Some(digest::Header::Incomplete) => (&cause::apache::AUTHENTICATION_REQUIRED, Some("AH01782")),
+            Some(digest::Header::Complete) => {
+                return cx.unanswerable(Subject::Opaque(format!("AuthType {name}")), current.origin);
+            }
+        };
+        let handled = challenge(r, cause, current.origin);
+        if let (Some(decision), Some(log)) = (&mut r.decision, log) {
+            decision.log = Some(log.to_owned());
+        }
+        return handled;
     }
     if current.value.eq_ignore_ascii_case(b"form") && cx.has_module("auth_form_module") {
         return cx.unanswerable(Subject::Opaque(format!("AuthType {name}")), current.origin);
