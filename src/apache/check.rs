@@ -26,6 +26,7 @@ mod mapping;
 mod modules;
 mod proxy;
 mod sections;
+mod services;
 mod values;
 
 /// Reads the main file and everything it includes, and checks it.

@@ -25,7 +25,12 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             require(path, "CacheDisable must specify a path or an URL")
         }
         "cacheenable" => cache_enable(line),
-        "cookiedomain" => require(line.word(0).starts_with(b"."), "CookieDomain values must begin with a dot"),
+        "cookiedomain" => {
+            require(line.word(0).starts_with(b"."), "CookieDomain values must begin with a dot").and(require(
+                line.word(0).iter().skip(1).any(|&byte| byte == b'.'),
+                "CookieDomain values must hold a second dot",
+            ))
+        }
         "customlog" | "globallog" => custom_log(line),
         "dav" => dav(line),
         "directoryindexredirect" => directory_index_redirect(line),

@@ -3,7 +3,7 @@
 //! Most handlers want one of a few words, a number in a range or a regular expression; those are rows of [`TABLE`].
 
 use super::super::lex;
-use super::{Defined, Line, access, core, headers, mapping, modules};
+use super::{Defined, Line, access, core, headers, mapping, modules, services};
 use crate::pattern::{Options, Pattern};
 
 /// What the arguments of a directive must be.
@@ -53,8 +53,8 @@ const TABLE: &[(&str, Value)] = &[
     ("brotlicompressionquality", Number(0, 11)),
     ("brotlicompressionwindow", Number(10, 24)),
     ("buffersize", Digits(1, LONG)),
-    ("cachedirlength", Number(1, INT)),
-    ("cachedirlevels", Number(1, INT)),
+    ("cachedirlength", Number(1, 20)),
+    ("cachedirlevels", Number(1, 20)),
     ("cachelockmaxage", Number(1, LONG)),
     ("cachemaxfilesize", Number(0, LONG)),
     ("cacheminfilesize", Number(0, LONG)),
@@ -141,7 +141,6 @@ const TABLE: &[(&str, Value)] = &[
     ("mdbaseserver", Word(&["on", "off"])),
     ("mdcertificatestatus", Word(&["on", "off"])),
     ("mdchallengedns01version", Word(&["1", "2"])),
-    ("mdcheckinterval", Duration),
     ("mddrivemode", Word(&["auto", "always", "manual"])),
     ("mdinitialdelay", Duration),
     ("mdmatchnames", Word(&["all", "servernames"])),
@@ -151,7 +150,6 @@ const TABLE: &[(&str, Value)] = &[
     ("mdrenewviaari", Word(&["on", "off"])),
     ("mdrenewwindow", Duration),
     ("mdrequirehttps", Word(&["off", "temporary", "permanent"])),
-    ("mdretrydelay", Duration),
     ("mdretryfailover", Number(1, INT)),
     ("mdserverstatus", Word(&["on", "off"])),
     ("mdstapleothers", Word(&["on", "off"])),
@@ -170,7 +168,7 @@ const TABLE: &[(&str, Value)] = &[
     ("proxystatus", Word(&["on", "off", "full"])),
     ("proxytimeout", Number(1, INT)),
     ("proxyvia", Word(&["on", "off", "full", "block"])),
-    ("readbuffersize", Digits(1, u32::MAX as i64)),
+    ("readbuffersize", Digits(0, u32::MAX as i64)),
     ("regexdefaultoptions", Words(&["none", "icase", "extended", "dotall", "dollar_endonly"])),
     ("satisfy", Word(&["any", "all"])),
     ("serversignature", Word(&["on", "off", "email"])),
@@ -180,7 +178,6 @@ const TABLE: &[(&str, Value)] = &[
     ("sslcryptodevice", Word(&["builtin"])),
     ("ssllog", Gone),
     ("sslloglevel", Gone),
-    ("sslocspenable", Word(&["on", "off", "leaf"])),
     ("sslocsprespondertimeout", Number(0, INT)),
     ("sslocspresponsemaxage", Number(0, INT)),
     ("sslocspresponsetimeskew", Number(0, INT)),
@@ -260,6 +257,7 @@ pub(super) fn check(line: &Line, defined: &mut Defined) -> Result<(), String> {
         name => mapping::check(line, name)
             .or_else(|| core::check(line, name))
             .or_else(|| modules::check(line, name, defined))
+            .or_else(|| services::check(line, name))
             .unwrap_or(Ok(())),
     }
 }
@@ -354,7 +352,7 @@ pub(super) fn is_time(word: &[u8]) -> bool {
 }
 
 /// A number, signed or not, and a unit or `%`.
-fn is_duration(word: &[u8]) -> bool {
+pub(super) fn is_duration(word: &[u8]) -> bool {
     let unsigned = word.strip_prefix(b"-").unwrap_or(word);
     let digits = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && is_one_of(&unsigned[digits..], &["", "%", "d", "h", "mi", "m", "s", "ms", "w", "y"])
