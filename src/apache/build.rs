@@ -16,8 +16,8 @@ use crate::apache::model::{
 };
 use crate::apache::request::normalize::merge_slashes;
 use crate::apache::{
-    Config, actions, alias, content, core, env, mime, negotiation, opaque, proxy, remoteip, rewrite, setenvif, speling,
-    userdir, vhost, vhost_alias,
+    Config, actions, alias, content, core, env, filters, header_edits, mime, negotiation, opaque, proxy, remoteip,
+    rewrite, setenvif, speling, userdir, vhost, vhost_alias,
 };
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
@@ -543,15 +543,22 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "ssl_module" => access::ssl::command(cmd, record!(records.ssl), record!(dir.ssl)),
         "dav_module" => record!(dir.dav).command(cmd),
         "include_module" => record!(dir.include).command(cmd),
-        "headers_module" => record!(dir.headers).command(cmd),
-        "filter_module" => record!(dir.filter).command(cmd),
+        "headers_module" => {
+            record!(dir.headers).command(cmd);
+            header_edits::command(cmd, record!(dir.header_edits));
+        }
+        "filter_module" => {
+            record!(dir.filter).command(cmd);
+            filters::command(cmd, record!(dir.filters));
+        }
         "dir_module" => content::dir::command(cmd, record!(dir.dir)),
         "actions_module" => actions::command(cmd, record!(dir.actions)),
         "alias_module" => alias::command(cmd, record!(records.alias), record!(dir.alias)),
         "env_module" => env::command(cmd, record!(dir.env)),
+        "charset_lite_module" | "substitute_module" => filters::command(cmd, record!(dir.filters)),
         "mime_module" => mime::command(cmd, record!(records.mime), record!(dir.mime)),
         "negotiation_module" => negotiation::command(cmd, record!(dir.negotiation)),
-        "proxy_module" => proxy::command(cmd, record!(records.proxy), record!(dir.proxy)),
+        "proxy_module" | "proxy_wstunnel_module" => proxy::command(cmd, record!(records.proxy), record!(dir.proxy)),
         "remoteip_module" => remoteip::command(cmd, record!(records.remoteip)),
         "rewrite_module" => rewrite::command(cmd, record!(records.rewrite), record!(dir.rewrite)),
         "setenvif_module" => setenvif::command(cmd, record!(records.setenvif), record!(dir.setenvif)),

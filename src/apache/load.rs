@@ -80,10 +80,6 @@ impl Node {
 
     /// Whether it may change the status of an answer without being simulated.
     pub fn opaque(&self) -> bool {
-        if self.name == "requestheader" {
-            // An early one changes what access control sees.
-            return self.words.last().is_some_and(|word| word.eq_ignore_ascii_case(b"early"));
-        }
         self.rows.first().is_none_or(|row| row.effect == Effect::Opaque)
     }
 

@@ -32,6 +32,9 @@ const PASSIVE_LUA: [&str; 9] = [
     "LuaScope",
 ];
 
+/// Directives that have a say only in what mod_dav is asked about anyway.
+const PASSIVE_DAV: [&str; 1] = ["DAVDepthInfinity"];
+
 /// The directives of mod_fcgid that take part in access control; its others describe how scripts are run.
 const ACTIVE_FCGID: [&str; 3] = ["FcgidAccessChecker", "FcgidAuthenticator", "FcgidAuthorizer"];
 
@@ -41,6 +44,7 @@ pub(crate) fn acts(opaque: &Opaque) -> bool {
     match opaque.module {
         "fcgid_module" => named(&ACTIVE_FCGID),
         "lua_module" => !named(&PASSIVE_LUA),
+        "dav_module" => !named(&PASSIVE_DAV),
         module => !PASSIVE_MODULES.contains(&module),
     }
 }

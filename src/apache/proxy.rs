@@ -30,12 +30,16 @@ pub(crate) struct ServerRecord {
     blocked: Vec<(Vec<u8>, Origin)>,
     /// `ProxyPassInherit`.
     inherit: Option<bool>,
+    /// The last `ProxyRemote` or `ProxyRemoteMatch`.
+    remote: Option<Origin>,
 }
 
 /// What a section says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DirRecord {
     pass: Option<Setting<Arc<Pass>>>,
+    /// `ProxyWebsocketFallbackToProxyHttp`.
+    websocket_fallback: Option<Setting<bool>>,
 }
 
 /// A `ProxyPass` or `ProxyPassMatch`.
@@ -46,6 +50,8 @@ struct Pass {
     to: Vec<u8>,
     /// The path is passed on as it was sent.
     no_canon: bool,
+    /// `mapping=encoded`, `mapping=servlet`: the path is mapped before it is decoded, and nothing else maps it then.
+    early: bool,
 }
 
 #[derive(Debug)]
@@ -73,6 +79,7 @@ impl ServerRecord {
             forward: vhost.forward.or(base.forward),
             blocked: vhost.blocked.iter().chain(&base.blocked).cloned().collect(),
             inherit,
+            remote: vhost.remote.or(base.remote),
         }
     }
 }
@@ -80,7 +87,10 @@ impl ServerRecord {
 impl DirRecord {
     /// The later section's line.
     pub fn merge(base: &DirRecord, new: &DirRecord) -> DirRecord {
-        DirRecord { pass: new.pass.clone().or_else(|| base.pass.clone()) }
+        DirRecord {
+            pass: new.pass.clone().or_else(|| base.pass.clone()),
+            websocket_fallback: new.websocket_fallback.or(base.websocket_fallback),
+        }
     }
 }
 
@@ -95,6 +105,10 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
             }
         }
         "ProxyRequests" => server.forward = Some(Setting::new(cmd.flag(), cmd.origin)),
+        "ProxyWebsocketFallbackToProxyHttp" => {
+            dir.websocket_fallback = Some(Setting::new(cmd.flag(), cmd.origin));
+        }
+        "ProxyRemote" | "ProxyRemoteMatch" => server.remote = Some(cmd.origin),
         "ProxyPassInherit" => server.inherit = Some(cmd.flag()),
         "ProxyBlock" => server.blocked.extend(cmd.args.iter().map(|word| (word.to_vec(), cmd.origin))),
         _ => {}
@@ -123,12 +137,15 @@ fn parse_pass(cmd: &Command) -> Option<Pass> {
         },
     };
     let to = words.next()?;
-    let no_canon = words.any(|word| word.eq_ignore_ascii_case(b"nocanon"));
+    let options: Vec<Vec<u8>> = words.collect();
+    let no_canon = options.iter().any(|word| word.eq_ignore_ascii_case(b"nocanon"));
+    let is_mapping = |word: &Vec<u8>| word.get(..8).is_some_and(|key| key.eq_ignore_ascii_case(b"mapping="));
+    let early = options.iter().any(is_mapping);
     let from = match regex {
         true => From::Pattern(Pattern::new(&from, Options::apache(false)).ok()?),
         false => From::Prefix(from),
     };
-    Some(Pass { from, to: without_socket(&to), no_canon })
+    Some(Pass { from, to: without_socket(&to), no_canon, early })
 }
 
 /// The URL behind `unix:/socket|` (`ap_proxy_de_socketfy`).
@@ -196,6 +213,20 @@ pub(crate) fn detect<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     Handled::Declined
 }
 
+/// pre_translate_name (`proxy_pre_translate`): lines with `mapping=`, whose own way to read a path is not simulated.
+pub(crate) fn pre_translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    let Some(server) = r.server.proxy.clone().filter(|_| !r.proxyreq) else { return Handled::Declined };
+    for (pass, origin) in server.passes.iter().filter(|(pass, _)| pass.early) {
+        match pass.apply(r) {
+            Passed::No => {}
+            Passed::Excluded | Passed::To(_) | Passed::MatchLimit => {
+                return cx.unanswerable(Subject::Opaque("ProxyPass mapping=".to_owned()), Some(*origin));
+            }
+        }
+    }
+    Handled::Declined
+}
+
 /// translate_name, after mod_rewrite and before mod_alias (`proxy_trans`).
 pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if !cx.has_module("proxy_module") {
@@ -210,7 +241,7 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
     let own = r.per_dir.proxy.as_ref().and_then(|dir| dir.pass.clone());
     let own = own.and_then(|setting| Some((setting.value, setting.origin?)));
     let server = r.server.proxy.clone().unwrap_or_default();
-    for (pass, origin) in own.iter().chain(&server.passes) {
+    for (pass, origin) in own.iter().chain(&server.passes).filter(|(pass, _)| !pass.early) {
         match pass.apply(r) {
             Passed::No => {}
             Passed::Excluded => return Handled::Declined,
@@ -324,7 +355,17 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if !speaks || scheme == "https" && !cx.has_module("ssl_module") {
         return r.refuse(Decision::new(&cause::apache::PROXY_NO_PROTOCOL).by(by), 500);
     }
+    // Switched off, a request that asks for no web socket is left to whatever handler comes next.
+    let fallback = r.per_dir.proxy.as_ref().and_then(|record| record.websocket_fallback);
+    if let Some(fallback) = fallback.filter(|fallback| !fallback.value && scheme.starts_with("ws")) {
+        return cx.unanswerable(Subject::Opaque("ProxyWebsocketFallbackToProxyHttp".to_owned()), fallback.origin);
+    }
+    let remote = r.server.proxy.as_ref().and_then(|record| record.remote);
     match blocked(&url[colon + 1..], r) {
+        // Another proxy takes every URL that its line fits, also those that it cannot be asked for.
+        None if remote.is_some() && !scheme.starts_with("http") => {
+            cx.unanswerable(Subject::Opaque("ProxyRemote".to_owned()), remote)
+        }
         None => Handled::Upstream,
         // The host is looked up first; one that has no address is 500 (AH00898).
         Some((host, origin)) if !is_address(&host) && !has_address(&host, origin, cx) => {

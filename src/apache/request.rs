@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
 use crate::apache::variables::RequestScope;
-use crate::apache::{Config, access, proxy, remoteip, setenvif};
+use crate::apache::{Config, access, header_edits, proxy, remoteip, setenvif};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs::Disk;
 use crate::outcome::{Decision, Outcome};
@@ -186,7 +186,13 @@ pub(crate) fn after_headers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
     run_all(
-        &[proxy::detect, remoteip::post_read_request, setenvif::post_read_request, access::ssl::post_read_request],
+        &[
+            header_edits::post_read_request,
+            proxy::detect,
+            remoteip::post_read_request,
+            setenvif::post_read_request,
+            access::ssl::post_read_request,
+        ],
         r,
         cx,
     )
@@ -227,8 +233,9 @@ pub(crate) fn process_request_internal<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'
 fn pre_translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let per_dir = r.per_dir.clone();
     proceed!(location_and_if_walk(r, cx));
+    let handled = proxy::pre_translate_name(r, cx);
     r.per_dir = per_dir;
-    Handled::Ok
+    handled
 }
 
 /// walk_location_and_if.

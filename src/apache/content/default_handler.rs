@@ -4,10 +4,12 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::apache::filters;
 use crate::apache::model::{M_GET, M_INVALID, M_OPTIONS, M_POST};
 use crate::apache::request::{Cx, Handled, RequestRec, conditional, proceed};
 use crate::cause;
 use crate::cause::Cause;
+use crate::fact::Subject;
 use crate::fs::FileKind;
 use crate::outcome::Decision;
 
@@ -50,6 +52,9 @@ fn file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         decision.default = r.mapped_by.is_none();
         decision.path = Some(denied.path);
         return r.refuse(decision, 403);
+    }
+    if let Some(limit) = filters::too_long(r, &stat, cx) {
+        return cx.unanswerable(Subject::Opaque("SubstituteMaxLineLength".to_owned()), limit);
     }
     conditional::answer(r, &stat, cx)
 }

@@ -2,8 +2,10 @@
 
 use crate::apache::content::include;
 use crate::apache::core::{FileETag, RangeLimit};
+use crate::apache::header_edits::Fate;
 use crate::apache::model::M_GET;
 use crate::apache::request::{Cx, Handled, RequestRec};
+use crate::apache::{filters, header_edits};
 use crate::cause;
 use crate::fact::{Question, Subject};
 use crate::fs::Stat;
@@ -193,12 +195,43 @@ fn if_range(r: &RequestRec, facts: &Facts, cx: &Cx) -> Condition {
 
 /// ap_byterange_filter.
 fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Handled {
-    if facts.size == 0 || !r.headers_in.contains(b"Range") || if_range(r, facts, cx) == Condition::NoMatch {
+    let is_asked = r.headers_in.get(b"Range").and_then(|value| value.get(..6)).is_some_and(is_bytes);
+    if facts.size == 0 || !is_asked || ranged(r, facts.size) == 200 && !filters::transform(r, cx) {
         return Handled::Ok;
     }
     // mod_data ends the page elsewhere than the file does, so its length is not known in time.
     if r.per_dir.core.output_filters.iter().flatten().any(|name| name == b"data") && cx.has_module("data_module") {
         return Handled::Ok;
+    }
+    let path = facts.path.display();
+    let header_changed = |name: &[u8]| header_edits::fate(r, name) == Fate::Changed;
+    if filters::transform(r, cx) || header_changed(b"Content-Range") || header_changed(b"Content-Type") {
+        // What the filters make of the body is not simulated, nor are validators that they change or take away.
+        let question = Question::new(Subject::Other(format!("what the output filters make of {path}")));
+        let alternatives =
+            ["ranges can be cut from what they make of it", "no ranges can be cut from it", "it ends before the range"];
+        let status = [206, 200, 416][cx.inquiry.choose(question, &alternatives)];
+        return conclude(r, status);
+    }
+    if let Some(value) = r.headers_in.get(b"If-Range") {
+        // Without a Last-Modified the date of the file counts.
+        let validator: &[u8] = if value.starts_with(b"\"") { b"ETag" } else { b"Last-Modified" };
+        let matches = match header_edits::fate(r, validator) {
+            Fate::Removed if validator == b"ETag" => false,
+            Fate::Kept | Fate::Removed => if_range(r, facts, cx) != Condition::NoMatch,
+            Fate::Changed => cx.assume(
+                Subject::Other(format!(
+                    "what Header lines make of the {} of {path}",
+                    String::from_utf8_lossy(validator)
+                )),
+                None,
+                "it is what If-Range says",
+                "it is something else",
+            ),
+        };
+        if !matches {
+            return Handled::Ok;
+        }
     }
     let status = ranged(r, facts.size);
     conclude(r, status)
@@ -237,10 +270,14 @@ fn conclude(r: &mut RequestRec, status: u16) -> Handled {
     Handled::Ok
 }
 
+fn is_bytes(unit: &[u8]) -> bool {
+    unit.eq_ignore_ascii_case(b"bytes=")
+}
+
 /// What a body of this size is answered with, If-Range aside: 200, 206 or 416.
 fn ranged(r: &RequestRec, size: u64) -> u16 {
     let Some(header) = r.headers_in.get(b"Range") else { return 200 };
-    let Some(specs) = header.get(6..).filter(|_| header[..6].eq_ignore_ascii_case(b"bytes=")) else { return 200 };
+    let Some(specs) = header.get(6..).filter(|_| is_bytes(&header[..6])) else { return 200 };
     let core = &r.per_dir.core;
     match set_byte_range(specs, size) {
         Ranges::Ignored => 200,

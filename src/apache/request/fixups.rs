@@ -4,7 +4,7 @@ use crate::apache::content::{dav, dir, include};
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
-use crate::apache::{alias, env, mime, negotiation, proxy, rewrite, speling};
+use crate::apache::{alias, env, header_edits, mime, negotiation, proxy, rewrite, speling};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::source::Setting;
@@ -12,8 +12,9 @@ use crate::source::Setting;
 /// Variants first, then types by name.
 const TYPE_CHECKER: [Hook; 2] = [negotiation::find_ct, mime::find_ct];
 
-/// mod_dir has the last word, so that an index is looked for only where nothing else took the request.
-const FIXUPS: [Hook; 9] = [
+/// mod_dir has the last word, so that an index is looked for only where nothing else took the
+/// request; headers are changed after that.
+const FIXUPS: [Hook; 10] = [
     rewrite::hook_fixup,
     proxy::fixups,
     alias::fixups,
@@ -23,6 +24,7 @@ const FIXUPS: [Hook; 9] = [
     include::fixups,
     speling::fixups,
     dir::fixups,
+    header_edits::fixups,
 ];
 
 /// ap_run_type_checker, then the core's overrides, which run first among the fixups (core_override_type).
