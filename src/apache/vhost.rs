@@ -283,6 +283,31 @@ mod tests {
     }
 
     #[test]
+    fn the_first_host_of_the_chain_that_has_the_name_wins() {
+        let text = "Listen 80\nServerName main.test\n\
+            <VirtualHost *:80>\nServerName a.test\nServerAlias *.x.test\n</VirtualHost>\n\
+            <VirtualHost *:80>\nServerName b.test\nServerAlias one.x.test A.test\n</VirtualHost>\n\
+            <VirtualHost *:80>\nServerAlias B.test *.b.test\n</VirtualHost>\n\
+            <VirtualHost 10.0.0.1:80>\nServerName c.test\n</VirtualHost>\n";
+        let fs = crate::fs::memory::MemoryFs::new().file("/httpd.conf", text);
+        let config = crate::apache::load(&crate::server::LoadOptions::new(std::path::Path::new("/httpd.conf")), &fs);
+        let name = |address: [u8; 4], host: &str| {
+            let chain = config.chains.given_ip((address, 80).into());
+            (chain.base, chain.by_name(&config.servers, host.as_bytes()))
+        };
+        let loopback = |host| name([127, 0, 0, 1], host);
+        assert_eq!(loopback("A.Test"), (1, Some(1)));
+        assert_eq!(loopback("one.x.test"), (1, Some(1)));
+        assert_eq!(loopback("b.test"), (1, Some(2)));
+        assert_eq!(loopback("z.b.test"), (1, Some(3)));
+        // A host without a name goes by the main server's.
+        assert_eq!(loopback("main.test"), (1, Some(3)));
+        assert_eq!(loopback("c.test"), (1, None));
+        assert_eq!(name([10, 0, 0, 1], "c.test"), (4, Some(4)));
+        assert_eq!(name([10, 0, 0, 1], "a.test"), (4, None));
+    }
+
+    #[test]
     fn wildcards_cross_dots() {
         assert!(wildcard_match(b"*.Example.com", b"a.b.example.com"));
         assert!(wildcard_match(b"a?c*", b"abc"));

@@ -260,7 +260,8 @@ impl Disk<'_> {
 
     /// A path of which only the kind behind it was assumed may itself be a link; that is asked only where a link matters.
     fn may_be_link(&self, path: &Path, stat: &Stat) -> bool {
-        if stat.kind == FileKind::Symlink || !matches!(self.fs.lstat(path), Fact::Unknown(_)) {
+        let looked_at = stat.mode.is_some() || stat.uid.is_some() || stat.kind == FileKind::Symlink;
+        if looked_at || !matches!(self.fs.lstat(path), Fact::Unknown(_)) {
             return false;
         }
         let shown = path.display();

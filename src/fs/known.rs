@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::disk::permits;
 use super::walk::{Reached, Steps, enter, root};
@@ -16,7 +16,7 @@ use crate::fact::Fact;
 const MOST: usize = 100_000;
 
 /// Where the walk to a directory ends: it and every directory on the way may be searched. Else why not.
-type Entered = Result<Reached, Denied>;
+type Entered = Result<Arc<Reached>, Denied>;
 
 /// What is known of the directories of one file system.
 #[derive(Debug, Default)]
@@ -44,7 +44,8 @@ impl Directories {
             }
         };
         while end < directory.len() {
-            let Ok(from) = entered else { break };
+            let Ok(from) = &entered else { break };
+            let from = Reached::clone(from);
             let start = end + 1;
             end = memchr::memchr(b'/', &directory[start..]).map_or(directory.len(), |length| start + length);
             entered = self.remember(who, &directory[..end], enter(&steps, from, &directory[start..end]))?;
@@ -59,7 +60,7 @@ impl Directories {
 
     fn remember(&self, who: &Identity, directory: &[u8], reached: Result<Reached, Unsure>) -> Option<Entered> {
         let entered = match reached {
-            Ok(reached) => Ok(reached),
+            Ok(reached) => Ok(Arc::new(reached)),
             Err(Unsure(denied)) => Err(denied?),
         };
         let mut known = self.by_identity.write().unwrap_or_else(PoisonError::into_inner);

@@ -93,14 +93,33 @@ pub(super) fn walk_known<S: Steps>(
     follow: Follow,
 ) -> Result<(PathBuf, Stat), S::Stop> {
     let Some((directory, last)) = split(path.as_os_str().as_bytes()) else { return walk(steps, path, follow) };
-    match known.enter(fs, who, directory) {
-        None => walk(steps, path, follow),
-        Some(Err(denied)) => Err(steps.stop(denied.errno, &denied.path)),
-        Some(Ok(directory)) => {
-            let reached = walk_from(steps, directory, [last].into(), follow)?;
-            Ok((reached.at, reached.stat))
+    let directory = match known.enter(fs, who, directory) {
+        None => return walk(steps, path, follow),
+        Some(Err(denied)) => return Err(steps.stop(denied.errno, &denied.path)),
+        Some(Ok(directory)) => directory,
+    };
+    if last.name.len() <= NAME_MAX {
+        let child = child(&directory.at, &last.name);
+        let stat = steps.entry(&child)?;
+        let follows = follow == Follow::Yes || last.slash;
+        match stat.kind {
+            FileKind::Symlink if follows => {}
+            FileKind::Directory => return Ok((child, stat)),
+            _ if last.slash => {}
+            _ => return Ok((child, stat)),
         }
     }
+    let last = Component { name: last.name.to_vec(), slash: last.slash };
+    let reached = walk_from(steps, Reached::clone(&directory), [last].into(), follow)?;
+    Ok((reached.at, reached.stat))
+}
+
+/// The path of a name in a directory.
+fn child(directory: &Path, name: &[u8]) -> PathBuf {
+    let mut path = PathBuf::with_capacity(directory.as_os_str().len() + 1 + name.len());
+    path.push(directory);
+    path.push(OsStr::from_bytes(name));
+    path
 }
 
 /// Where every walk begins.
@@ -186,19 +205,23 @@ fn walk_from<S: Steps>(
     Ok(Reached { at, stat, links })
 }
 
+/// The last name of a path, and whether a slash comes after it.
+struct Last<'p> {
+    name: &'p [u8],
+    slash: bool,
+}
+
 /// A path as the directory that holds the last name, and that name. `None`: one with `.`, `..` or doubled slashes in it, which
 /// is walked as it stands, or one without a name.
-fn split(path: &[u8]) -> Option<(&[u8], Component)> {
-    if path.len() > PATH_MAX || !path.starts_with(b"/") {
-        return None;
-    }
+fn split(path: &[u8]) -> Option<(&[u8], Last<'_>)> {
     let bare = path.strip_suffix(b"/").unwrap_or(path);
-    let plain = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
-    if !bare.get(1..)?.split(|&byte| byte == b'/').all(plain) {
-        return None;
-    }
     let slash = memchr::memrchr(b'/', bare)?;
-    Some((&bare[..slash], Component { name: bare[slash + 1..].to_vec(), slash: bare.len() < path.len() }))
+    let plain = |name: &[u8]| !matches!(name, b"" | b"." | b"..");
+    let doubtful = |at: usize| matches!(bare.get(at + 1), None | Some(b'/' | b'.'));
+    let mut doubts = memchr::memchr_iter(b'/', bare).filter(|&at| doubtful(at)).peekable();
+    let fits = path.len() <= PATH_MAX && path.starts_with(b"/");
+    let sound = doubts.peek().is_none() || bare[1..].split(|&byte| byte == b'/').all(plain);
+    (fits && sound).then(|| (&bare[..slash], Last { name: &bare[slash + 1..], slash: bare.len() < path.len() }))
 }
 
 /// The end of a walk that nobody can follow: what is at `end`, which has to be a directory if a slash comes after it.

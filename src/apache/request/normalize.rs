@@ -73,6 +73,9 @@ struct Rules {
 
 /// ap_normalize_path: the path, and whether it was well formed.
 fn normalized(path: &[u8], rules: Rules) -> (Vec<u8>, bool) {
+    if is_plain(path) {
+        return (path.to_vec(), true);
+    }
     let mut well_formed = true;
     // Pass one: unreserved characters.
     let mut decoded = Vec::with_capacity(path.len());
@@ -130,6 +133,18 @@ fn normalized(path: &[u8], rules: Rules) -> (Vec<u8>, bool) {
     (result, well_formed)
 }
 
+/// Whether there is nothing to be done: an absolute path without percent signs, doubled slashes and dots at the start of a
+/// segment. Nearly all are.
+fn is_plain(path: &[u8]) -> bool {
+    let mut slash = false;
+    path.starts_with(b"/")
+        && path.iter().all(|&byte| {
+            let fine = byte != b'%' && !(slash && matches!(byte, b'/' | b'.'));
+            slash = byte == b'/';
+            fine
+        })
+}
+
 /// Runs of slashes become one (ap_no2slash).
 pub(crate) fn merge_slashes(path: &[u8]) -> Vec<u8> {
     let mut merged: Vec<u8> = Vec::with_capacity(path.len());
@@ -152,6 +167,9 @@ pub(crate) fn canonical_path(path: &[u8]) -> Option<Vec<u8>> {
 
 /// Whether `..` in a relative path leads above where it starts (APR_FILEPATH_SECUREROOT refuses it).
 pub(crate) fn leads_above_root(path: &[u8]) -> bool {
+    if memchr::memmem::find(path, b"..").is_none() {
+        return false;
+    }
     !normalized(&[b"/", path].concat(), Rules { merge: true, relative: false, decode: false }).1
 }
 
