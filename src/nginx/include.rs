@@ -23,7 +23,7 @@ pub const MAX_DEPTH: usize = 100;
 pub const MAX_BLOCKS: usize = 300;
 
 /// More inclusions than this are not made.
-pub const MAX_INCLUSIONS: usize = 20_000;
+pub const MAX_INCLUSIONS: usize = 100_000;
 
 /// A configuration as text: every file, its tree, and who included it where.
 #[derive(Debug)]
