@@ -324,7 +324,12 @@ fn map(real: &[u8], script: bool, origin: Origin, r: &mut RequestRec, cx: &mut C
 /// `ap_server_root_relative`: under `ServerRoot` unless absolute; `.`, `..` and repeated slashes are worked out. `None`
 /// above the root.
 fn server_root_relative(path: &[u8], cx: &Cx) -> Option<Vec<u8>> {
-    canonical_path(cx.config.known.server_root_relative(path).as_os_str().as_bytes())
+    let mut found = canonical_path(cx.config.known.server_root_relative(path).as_os_str().as_bytes())?;
+    // A final slash stays: what lies there has to be a directory.
+    if path.ends_with(b"/") && !found.ends_with(b"/") {
+        found.push(b'/');
+    }
+    Some(found)
 }
 
 fn section_alias<'c>(setting: &Setting<Arc<SectionAlias>>, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {

@@ -352,6 +352,10 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     // A web socket that is none is plain HTTP to the same back end.
     let speaks = module.is_some_and(|module| cx.has_module(module))
         || scheme.starts_with("ws") && cx.has_module("proxy_http_module");
+    // Nobody makes a URL of what a handler names either, so that the next one gets the file.
+    if !speaks && !r.proxyreq {
+        return Handled::Declined;
+    }
     if !speaks || scheme == "https" && !cx.has_module("ssl_module") {
         return r.refuse(Decision::new(&cause::apache::PROXY_NO_PROTOCOL).by(by), 500);
     }
