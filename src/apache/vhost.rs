@@ -211,7 +211,13 @@ pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
     if value.iter().all(u8::is_ascii_digit) {
         return if strict { Err(()) } else { Ok(value.to_vec()) };
     }
-    let (host, port) = split_port(value).ok_or(())?;
+    let (host, port) = match split_port(value).ok_or(())? {
+        // A port has digits only; anything else belongs to the name, which Unsafe does not look at (apr_parse_addr_port).
+        (_, Some(port)) if !value.starts_with(b"[") && (port.is_empty() || !port.iter().all(u8::is_ascii_digit)) => {
+            (value, None)
+        }
+        split => split,
+    };
     if value.starts_with(b"[") {
         let text = std::str::from_utf8(host).map_err(|_| ())?;
         text.parse::<std::net::Ipv6Addr>().map_err(|_| ())?;
@@ -305,6 +311,16 @@ mod tests {
         assert_eq!(loopback("c.test"), (1, None));
         assert_eq!(name([10, 0, 0, 1], "c.test"), (4, Some(4)));
         assert_eq!(name([10, 0, 0, 1], "a.test"), (4, None));
+    }
+
+    #[test]
+    fn unsafe_mode_takes_what_is_no_port_for_a_name() {
+        assert_eq!(fix_hostname(b"a:x", false), Ok(b"a:x".to_vec()));
+        assert_eq!(fix_hostname(b"a:b:80", false), Ok(b"a:b".to_vec()));
+        assert_eq!(fix_hostname(b"a:", false), Ok(b"a:".to_vec()));
+        for bad in ["a:0", "a:99999", "a/b", "a..b"] {
+            assert_eq!(fix_hostname(bad.as_bytes(), false), Err(()), "{bad}");
+        }
     }
 
     #[test]
