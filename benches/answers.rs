@@ -5,7 +5,6 @@
 
 #![expect(clippy::print_stdout, reason = "a bench prints its table")]
 
-#[expect(dead_code, reason = "large configurations are for whole processes")]
 mod generate;
 
 use std::path::Path;

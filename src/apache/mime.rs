@@ -385,7 +385,10 @@ mod tests {
         let types = Types::default();
         let missing = || Fact::Known(Err(Errno::Enoent));
         assert_eq!(types.of(b"txt", missing), Fact::Known(None));
-        assert_eq!(types.of(b"txt", || Fact::Known(Ok(list.to_vec().into()))), Fact::Known(Some(b"application/x".to_vec())));
+        assert_eq!(
+            types.of(b"txt", || Fact::Known(Ok(list.to_vec().into()))),
+            Fact::Known(Some(b"application/x".to_vec()))
+        );
         assert_eq!(types.of(b"txt2", missing), Fact::Known(Some(b"text/plain".to_vec())));
         assert_eq!(types.of(b"a", missing), Fact::Known(None));
     }

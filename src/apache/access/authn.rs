@@ -306,7 +306,7 @@ fn file<'c>(user: &[u8], password: &[u8], r: &mut RequestRec<'c>, cx: &mut Cx<'c
     };
     let text = match cx.disk.read(Path::new(OsStr::from_bytes(&file.value)), MAX_FILE) {
         // The one file that need not be regular (ap_pcfg_openfile).
-        _ if file.value == b"/dev/null" => Vec::new(),
+        _ if file.value == b"/dev/null" => Arc::default(),
         Err(_) => return Answer::Error("AH01620", file.origin),
         Ok(Fact::Known(text)) => text,
         Ok(Fact::Unknown(question)) => {
