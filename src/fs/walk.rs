@@ -99,7 +99,7 @@ pub(super) fn walk_known<S: Steps>(
         Some(Ok(directory)) => directory,
     };
     if last.name.len() <= NAME_MAX {
-        let child = child(&directory.at, &last.name);
+        let child = child(&directory.at, last.name);
         let stat = steps.entry(&child)?;
         let follows = follow == Follow::Yes || last.slash;
         match stat.kind {
