@@ -153,7 +153,6 @@ impl<'l> Reader<'l> {
     }
 
     /// Takes the settings of a block, and says what else there is in it.
-
     fn read(
         &mut self,
         block: Placed<'l>,

@@ -31,9 +31,9 @@ fn check(subject: &Subject, found: &mut Findings) {
         let Some((why, meant)) = meant(regex.source()).filter(|_| own) else { continue };
         let Ok(strict) = Pattern::new(&meant, Options::nginx(regex.pattern().is_caseless())) else { continue };
         // Who is let in here and not around it: the pattern opens. Otherwise it closes, and closes too much.
-        let opened = spots::outside(&spots::open(outer), &spot.open());
+        let opened = spots::outside(&spots::open(outer), spot.open());
         let mut closed = crate::ipset::IpSet::all();
-        closed.subtract(&spot.open());
+        closed.subtract(spot.open());
         let Some(client) = opened.or_else(|| spots::pick(&closed)) else { continue };
         let Some((path, asked)) = proof(subject, &spot, &strict, client, opened.is_some()) else { continue };
         let verb = if opened.is_some() { "is let in" } else { "is refused" };

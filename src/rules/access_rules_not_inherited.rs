@@ -38,7 +38,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let first = mine.iter().map(|(origin, _, _)| *origin).min().unwrap_or(spot.conf.origin);
         let outer_first = theirs.iter().map(|(origin, _, _)| *origin).min().unwrap_or(outer.origin);
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal by the outer list")?;
+            let asked = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal by the outer list")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });

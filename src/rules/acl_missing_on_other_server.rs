@@ -52,12 +52,12 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             continue;
         };
         judged.push(key);
-        let Some(closed) = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal") else { continue };
+        let Some(closed) = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal") else { continue };
         if !closed.is_refused() {
             continue;
         }
         let open = others.iter().filter(|other| other.origin != spot.server.origin).find_map(|other| {
-            let asked = ask_for(subject, other, "GET", &path, client, &[], "a refusal")?;
+            let asked = ask_for(subject, other, "GET", path, client, &[], "a refusal")?;
             let mine = asked.run.seen.server == Some(other.origin)
                 && asked.run.seen.file == closed.run.seen.file.clone().or(asked.run.seen.file.clone());
             (asked.gets_in() && mine && asked.run.seen.file.is_some()).then_some((*other, asked))

@@ -31,7 +31,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             (LocationKind::Exact | LocationKind::Named, _) => continue,
             (LocationKind::Regex(_), Alias::Whole) => climb(
                 subject,
-                &spot,
+                spot,
                 spot.paths().iter().filter_map(|path| {
                     // The part that the expression captures is the end of the path in most expressions.
                     path.strip_suffix('x').or(path.strip_suffix("/x")).map(|stem| format!("{stem}../x"))
@@ -40,7 +40,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             (LocationKind::Regex(_), Alias::Prefix(_)) => None,
             (LocationKind::Prefix | LocationKind::NoRegex, _) if name.ends_with('/') => continue,
             (LocationKind::Prefix | LocationKind::NoRegex, _) => {
-                climb(subject, &spot, [format!("{name}../x")].into_iter())
+                climb(subject, spot, [format!("{name}../x")].into_iter())
             }
         };
         if let Some((request, file)) = climbs {

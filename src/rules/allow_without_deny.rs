@@ -41,7 +41,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             continue;
         }
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
+            let asked = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });

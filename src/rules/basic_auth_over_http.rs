@@ -42,7 +42,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         };
         let client = spots::stranger();
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_on(subject, spot.server, listen, ("GET", &path), client, &[], "a redirect to https")?;
+            let asked = ask_on(subject, spot.server, listen, ("GET", path), client, &[], "a redirect to https")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.run.outcome == Outcome::Response(401)).then_some(asked)
         });

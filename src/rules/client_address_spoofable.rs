@@ -48,9 +48,9 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         let Some(trusted) = trusted.filter(|origin| !reported.contains(origin)) else { continue };
         let claim = inside.to_string();
         let asked = spot.paths().iter().find_map(|path| {
-            let honest = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")?;
+            let honest = ask_for(subject, spot.server, "GET", path, spots::stranger(), &[], "a refusal")?;
             let lying =
-                ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[(&header, &claim)], "a refusal")?;
+                ask_for(subject, spot.server, "GET", path, spots::stranger(), &[(&header, &claim)], "a refusal")?;
             (honest.is_refused() && lying.gets_in()).then_some(lying)
         });
         let Some(asked) = asked else { continue };

@@ -26,7 +26,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let mut reported = HashSet::new();
         for spot in subject.spots() {
             let Some(path) = spot.paths().first() else { continue };
-            let Some(asked) = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "an answer") else {
+            let Some(asked) = ask_for(subject, spot.server, "GET", path, spots::stranger(), &[], "an answer") else {
                 continue;
             };
             if asked.run.outcome != Outcome::Unknown {

@@ -30,7 +30,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         }
         let Some(spot) = guard.spot(spots) else { continue };
         let asked = spot.paths().iter().find_map(|path| {
-            ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")
+            ask_for(subject, spot.server, "GET", path, spots::stranger(), &[], "a refusal")
                 .filter(spots::Asked::gets_in)
         });
         let Some(asked) = asked else { continue };

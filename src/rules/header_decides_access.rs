@@ -33,13 +33,13 @@ fn check(subject: &Subject, found: &mut Findings) {
         let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let proof = spot.paths().iter().find_map(|path| {
             // Without the header it must be this `if` that refuses.
-            let plain = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal")?;
+            let plain = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal")?;
             let refused = plain.run.decision.as_ref().and_then(|decision| decision.directive);
             if refused != guard.refusal.map(Line::origin) {
                 return None;
             }
             values.iter().find_map(|value| {
-                let asked = ask_for(subject, spot.server, "GET", &path, client, &[(&header, value)], "a refusal")?;
+                let asked = ask_for(subject, spot.server, "GET", path, client, &[(&header, value)], "a refusal")?;
                 asked.gets_in().then_some((value, asked))
             })
         });

@@ -35,7 +35,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         if helper.conf.core.internal.value || reported.contains(&location.origin) {
             continue;
         }
-        let client = spots::pick(&helper.open()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(helper.open()).unwrap_or_else(spots::stranger);
         let Some(asked) = ask_for(subject, spot.server, "GET", &uri, client, &[], "404") else { continue };
         if asked.landed_in() != Some(location.origin) || asked.run.outcome != Outcome::Upstream {
             continue;

@@ -29,7 +29,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let Some((_, method)) = limited.into_iter().find(|(bit, _)| limit.methods & bit.0 == 0) else { continue };
         let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, method, &path, client, &[], "403")?;
+            let asked = ask_for(subject, spot.server, method, path, client, &[], "403")?;
             (asked.landed_in() == spot.location().map(|location| location.origin) && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };

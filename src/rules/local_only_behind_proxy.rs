@@ -44,10 +44,10 @@ fn check(subject: &Subject, found: &mut Findings) {
                 continue;
             }
             // Two halves of one request: the front passes it on for a stranger, and the server behind lets the front in.
-            let asked = behind.paths().into_iter().find_map(|path| {
-                let passed = ask_for(subject, front.server, "GET", &path, spots::stranger(), &[], "a refusal")?;
+            let asked = behind.paths().iter().find_map(|path| {
+                let passed = ask_for(subject, front.server, "GET", path, spots::stranger(), &[], "a refusal")?;
                 let taken = passed.landed_in() == front.location().map(|location| location.origin);
-                let inner = ask_for(subject, behind.server, "GET", &path, local, &[], "a refusal")?;
+                let inner = ask_for(subject, behind.server, "GET", path, local, &[], "a refusal")?;
                 let here = inner.landed_in() == behind.location().map(|location| location.origin);
                 let through = taken && passed.run.outcome == Outcome::Upstream && here && inner.gets_in();
                 through.then_some(passed)

@@ -27,7 +27,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let literal =
             |kind: &LocationKind| matches!(kind, LocationKind::Prefix | LocationKind::NoRegex | LocationKind::Exact);
         let Some(location) = spot.location().filter(|location| literal(&location.kind)) else { continue };
-        if like_a_pattern(&spot) {
+        if like_a_pattern(spot) {
             continue;
         }
         let Some((why, meant)) = obstacle(&location.name, spot.server.srv.merge_slashes.value) else { continue };
@@ -45,7 +45,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             }
             _ => None,
         };
-        let proof = meant.as_deref().and_then(|meant| guard_missed(subject, &spot, meant));
+        let proof = meant.as_deref().and_then(|meant| guard_missed(subject, spot, meant));
         let message = format!("no request gets to {}: {why}", spot.name());
         let finding = found.at(location.origin, message);
         if let Some(asked) = proof {

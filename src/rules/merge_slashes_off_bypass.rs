@@ -38,7 +38,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let mut closed = crate::ipset::IpSet::all();
         closed.subtract(spot.open());
         let (Some(client), Ok(name)) = (spots::pick(&closed), std::str::from_utf8(&location.name)) else { continue };
-        let slashed = a_file(subject, &spot, name).map(|file| format!("/{name}{file}"));
+        let slashed = a_file(subject, spot, name).map(|file| format!("/{name}{file}"));
         for path in slashed.into_iter().chain([format!("/{name}x"), format!("/{name}")]) {
             let Some(asked) = ask_for(subject, spot.server, "GET", &path, client, &[], "a refusal") else { continue };
             let served = matches!(asked.run.outcome, Outcome::Response(200..=399) | Outcome::Upstream);

@@ -46,7 +46,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             .collect();
         let Some(method) = left.first().map(|method| method.to_ascii_uppercase()) else { continue };
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, &method, &path, client, &[], "a refusal")?;
+            let asked = ask_for(subject, spot.server, &method, path, client, &[], "a refusal")?;
             (asked.landed_in() == Some(location.origin) && asked.gets_in()).then_some(asked)
         });
         let Some(asked) = asked else { continue };

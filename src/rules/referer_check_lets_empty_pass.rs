@@ -37,7 +37,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         };
         let client = spots::pick(spot.open()).unwrap_or_else(spots::stranger);
         let asked = spot.paths().iter().find_map(|path| {
-            ask_for(subject, spot.server, "GET", &path, client, headers, "a refusal").filter(spots::Asked::gets_in)
+            ask_for(subject, spot.server, "GET", path, client, headers, "a refusal").filter(spots::Asked::gets_in)
         });
         let Some(asked) = asked else { continue };
         reported.insert(origin);

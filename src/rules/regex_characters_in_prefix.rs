@@ -23,7 +23,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((blocks, http)) = subject.blocks_and_http() else { return };
     for spot in subject.spots() {
-        let Some(location) = spot.location().filter(|_| like_a_pattern(&spot)) else { continue };
+        let Some(location) = spot.location().filter(|_| like_a_pattern(spot)) else { continue };
         let name = String::from_utf8_lossy(&location.name);
         let message =
             format!("{} is compared letter by letter: only a path with `{name}` in it gets there", spot.name());

@@ -56,7 +56,7 @@ fn check(subject: &Subject, found: &mut Findings) {
                 };
                 let path = spot.paths().iter().next();
                 let expected = if negated { "a refusal" } else { "to get in" };
-                let asked = path.and_then(|path| ask_for(subject, spot.server, "GET", &path, other, &[], expected));
+                let asked = path.and_then(|path| ask_for(subject, spot.server, "GET", path, other, &[], expected));
                 let asked = asked.filter(|asked| if negated { asked.gets_in() } else { !asked.gets_in() });
                 if guard.refusal.is_some() && asked.is_none() {
                     continue;
@@ -116,7 +116,7 @@ fn never_equal(subject: &Subject, found: &mut Findings, guard: &Guard, spot: &Sp
     let proof = client.and_then(|client| {
         let expected = if negated { "to get in" } else { "a refusal" };
         spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, client, &[], expected)?;
+            let asked = ask_for(subject, spot.server, "GET", path, client, &[], expected)?;
             (asked.gets_in() != negated).then_some(asked)
         })
     });

@@ -34,7 +34,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let closed = spot.closed();
         let Some(client) = spots::pick(&closed) else { continue };
         for path in spot.paths() {
-            let Some(asked) = ask_for(&traced, spot.server, "GET", &path, client, &[], "a refusal") else { continue };
+            let Some(asked) = ask_for(&traced, spot.server, "GET", path, client, &[], "a refusal") else { continue };
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             let discloses = matches!(asked.run.outcome, Outcome::Response(200..=299));
             if !here || !discloses {

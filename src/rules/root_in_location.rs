@@ -69,7 +69,7 @@ fn falls_back<'s, 'a>(subject: &Subject, server: &Server, spot: &'s Spot<'a>) ->
     let prefix = subject.nginx()?.prefix.to_vec();
     let client = spots::pick(spot.open())?;
     spot.paths().iter().find_map(|path| {
-        let asked = ask_for(subject, server, "GET", &path, client, &[], "a file of the site")?;
+        let asked = ask_for(subject, server, "GET", path, client, &[], "a file of the site")?;
         let here = asked.landed_in() == Some(location.origin);
         let file = asked.run.seen.file.as_ref()?;
         (here && file.as_os_str().as_bytes().starts_with(&prefix)).then_some((spot, asked))

@@ -37,7 +37,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         }
         let Some(origin) = satisfy.origin.filter(|origin| !reported.contains(origin)) else { continue };
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "401")?;
+            let asked = ask_for(subject, spot.server, "GET", path, spots::stranger(), &[], "401")?;
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));
             (here && asked.gets_in()).then_some(asked)
         });

@@ -48,7 +48,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             continue;
         }
         let asked = spot.paths().iter().find_map(|path| {
-            let asked = ask_for(subject, spot.server, "GET", &path, spots::stranger(), &[], "a refusal")?;
+            let asked = ask_for(subject, spot.server, "GET", path, spots::stranger(), &[], "a refusal")?;
             let here = asked.landed_in() == spot.location().map(|location| location.origin);
             (here && (asked.gets_in() || asked.run.outcome == crate::outcome::Outcome::Unknown)).then_some(asked)
         });

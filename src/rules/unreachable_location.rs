@@ -27,12 +27,12 @@ fn check(subject: &Subject, found: &mut Findings) {
     for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         // What guards is `acl-never-reached`'s.
-        if super::acl_never_reached::protects(&spot, spot.outer(http)) {
+        if super::acl_never_reached::protects(spot, spot.outer(http)) {
             continue;
         }
         match &location.kind {
             LocationKind::Regex(regex) => {
-                let level = level(&spot);
+                let level = level(spot);
                 let Some((winner, why)) = winner(level, location, regex.pattern()) else { continue };
                 let name = String::from_utf8_lossy(&winner.name);
                 let message = format!("no request gets to {}: {why} `{name}`", spot.name());

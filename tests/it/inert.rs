@@ -294,6 +294,7 @@ fn spread(variants: Vec<Variant>) -> Vec<Vec<Variant>> {
     levels
 }
 
+#[expect(clippy::print_stderr, reason = "a test says what it has counted")]
 fn report(
     audited: &dyn Audited,
     all: &BTreeSet<String>,
