@@ -185,6 +185,12 @@ fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
     if problem.message.starts_with("pcre2_compile() failed") || problem.message.starts_with("pcre_compile() failed") {
         return rules::find("regex-invalid");
     }
+    if rules::negative_require_no_effect::is_meant(&problem.message) {
+        return rules::find("negative-require-no-effect");
+    }
+    if rules::options_mixed_signs::is_meant(&problem.message) {
+        return rules::find("options-mixed-signs");
+    }
     let address = |origin: Origin| rules::invalid_network::takes_addresses(sources.text(origin.span));
     if problem.kind == ProblemKind::Value && problem.origin.is_some_and(address) {
         return rules::find("invalid-network");

@@ -48,6 +48,7 @@ pub const NGINX: &[Kind] = &[Kind::Nginx];
 /// Apache only.
 pub const APACHE: &[Kind] = &[Kind::Apache];
 
+mod access_compat_directive;
 mod access_log_missing;
 mod access_regex_unanchored;
 mod access_rule_shadowed;
@@ -59,7 +60,9 @@ mod alias_in_regex_without_capture;
 mod alias_trailing_slash;
 mod alias_traversal;
 mod allow_without_deny;
+mod allowoverride_too_wide;
 mod auth_incomplete;
+mod auth_without_require;
 mod basic_auth_over_http;
 pub(crate) mod blocks;
 mod body_size_or_gzip_unset;
@@ -85,6 +88,7 @@ mod header_decides_access;
 mod header_multiline;
 mod header_not_on_errors;
 mod header_redefinition;
+mod host_rule_needs_dns;
 mod hsts_weak;
 mod htaccess_directive_not_permitted;
 mod htaccess_ignored;
@@ -99,16 +103,23 @@ mod ip_rule_never_matches;
 mod ipv6_clients_not_covered;
 mod later_section_reopens;
 mod limit_container_empty;
+mod lines;
 mod listing_enabled;
 mod local_only_behind_proxy;
 mod location_cannot_match;
 mod lost_headers;
 mod map_default_missing;
 mod merge_slashes_off_bypass;
+mod method_name_case;
 mod methods_left_open;
 mod mixed_access_styles;
+pub(crate) mod negative_require_no_effect;
 mod network_has_host_bits;
+pub(crate) mod options_mixed_signs;
+mod options_too_wide;
+mod order_misread;
 mod origin_regex_too_wide;
+mod partial_address;
 mod password_file_reachable;
 mod path_not_granted;
 mod path_not_readable;
@@ -127,7 +138,11 @@ mod require_lines_are_alternatives;
 mod resolver_external;
 mod response_splitting;
 mod return_bypasses_acl;
+mod rewrite_condition_detached;
+mod rewrite_needs_symlinks_option;
+mod rewrite_never_matches;
 mod rewrite_unreachable;
+mod root_directory_granted;
 mod root_in_location;
 mod sample;
 mod satisfy_any_opens;
@@ -154,6 +169,7 @@ mod unknown_directive;
 mod unreachable_location;
 mod upgrade_smuggling;
 mod upstream_resolved_once;
+mod userdir_enabled;
 mod variable_case_mismatch;
 mod version_disclosed;
 mod worker_limits;
@@ -206,19 +222,34 @@ pub const ALL: &[&Rule] = &[
     &access_regex_unanchored::RULE,
     &merge_slashes_off_bypass::RULE,
     &auth_incomplete::RULE,
+    &auth_without_require::RULE,
     &satisfy_without_alternatives::RULE,
     &duplicate_access_rule::RULE,
+    &partial_address::RULE,
     &remote_addr_compared_as_text::RULE,
     &condition_never_true::RULE,
     &geo_or_map_opens_by_default::RULE,
     &header_decides_access::RULE,
     &referer_check_lets_empty_pass::RULE,
     &origin_regex_too_wide::RULE,
+    &host_rule_needs_dns::RULE,
     &local_only_behind_proxy::RULE,
+    &negative_require_no_effect::RULE,
+    &order_misread::RULE,
+    &access_compat_directive::RULE,
     &internal_missing::RULE,
     &secure_link_unchecked::RULE,
+    &method_name_case::RULE,
     &limit_container_empty::RULE,
+    &root_directory_granted::RULE,
     &php_runs_any_file::RULE,
+    &allowoverride_too_wide::RULE,
+    &options_mixed_signs::RULE,
+    &options_too_wide::RULE,
+    &userdir_enabled::RULE,
+    &rewrite_never_matches::RULE,
+    &rewrite_needs_symlinks_option::RULE,
+    &rewrite_condition_detached::RULE,
     &rewrite_unreachable::RULE,
     &regex_invalid::RULE,
     &location_cannot_match::RULE,

@@ -33,15 +33,15 @@ autoindex on;
 
 ## Flagged (apache, directory or .htaccess; refused)
 ```apache
-Options Indexes -FollowSymLinks
+Options FollowSimLinks
 ```
 
-## Fixed (apache, directory or .htaccess; also listing-enabled)
+## Fixed (apache, directory or .htaccess)
 ```apache
-Options Indexes
+Options FollowSymLinks
 ```
 
 ## Why
-A missing `;` often shows as this: the next line's words become arguments, and the count is wrong. Apache refuses `Options` that mixes
-signed and unsigned words because the result would depend on the reader's guess.
+A missing `;` often shows as this: the next line's words become arguments, and the count is wrong. Apache compares the words
+of `Options`, `AllowOverride` and their kin with the ones it knows, and refuses any other.
 "#;

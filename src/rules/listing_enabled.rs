@@ -107,7 +107,10 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
             .filter(|word| !word.trim_start_matches('+').eq_ignore_ascii_case("indexes"))
             .collect();
         let better = if kept.len() > 1 { kept.join(" ") } else { "Options -Indexes".to_owned() };
-        if let Some(edit) = Edit::replace(subject.sources(), origin.span, &better) {
+        // `Options All` has no word for it that could be taken out.
+        if better != text
+            && let Some(edit) = Edit::replace(subject.sources(), origin.span, &better)
+        {
             finding.fixed_by(Fix {
                 title: "switch it off".to_owned(),
                 edits: vec![edit],
