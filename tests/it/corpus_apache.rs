@@ -146,7 +146,7 @@ fn said(found: Option<(&Problem, &str)>, with_file: bool) -> Said {
 }
 
 /// The files of an entry, the main one first, with the lines that the shims blank taken out.
-fn read(path: &Path, main: Option<&str>, shims: &[String]) -> Result<Vec<(String, Vec<u8>)>, Failed> {
+pub fn read(path: &Path, main: Option<&str>, shims: &[String]) -> Result<Vec<(String, Vec<u8>)>, Failed> {
     let mut files = Vec::new();
     if path.is_dir() {
         let mut open = vec![path.to_path_buf()];
@@ -215,7 +215,7 @@ fn whole(files: &[(String, Vec<u8>)], mpm: Option<&str>) -> Option<(Problem, Str
 }
 
 /// The directory that a configuration names as its ServerRoot, in plain text.
-fn server_root(main: &[u8]) -> Option<PathBuf> {
+pub fn server_root(main: &[u8]) -> Option<PathBuf> {
     let text = String::from_utf8_lossy(main);
     let line = text.lines().find_map(|line| line.trim().strip_prefix("ServerRoot "))?;
     let path = PathBuf::from(line.trim().trim_matches('"'));

@@ -7,9 +7,15 @@ use std::process::{Command, Output, Stdio};
 
 use libtest_mimic::{Failed, Trial};
 use serde_json::Value;
+use why403::server::Kind;
+
+use crate::case::Case;
+use crate::servers;
+
+mod accepted;
 
 pub fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         Trial::test("lint::every_format_as_recorded", every_format_as_recorded),
         Trial::test("lint::sarif_is_what_its_schema_says", sarif_is_what_its_schema_says),
         Trial::test("lint::sarif_columns_are_code_points", sarif_columns_are_code_points),
@@ -25,7 +31,24 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("lint::a_directory_is_searched_without_what_git_ignores", a_directory_is_searched),
         Trial::test("lint::a_dump_and_standard_input_are_read", a_dump_and_standard_input_are_read),
         Trial::test("lint::corpus_never_crashes_and_is_never_called_broken_by_mistake", corpus),
-    ]
+    ];
+    if servers::wanted() {
+        trials.extend([
+            Trial::test("lint::repairs_are_accepted_nginx", || accepted::corpus(Kind::Nginx)),
+            Trial::test("lint::repairs_are_accepted_apache", || accepted::corpus(Kind::Apache)),
+            Trial::test("lint::repairs_are_accepted_cases", accepted::cases),
+        ]);
+    }
+    trials
+}
+
+/// The recorded cases: ours, and those that `WHY403_CASES` names.
+fn recorded() -> Result<Vec<Case>, Failed> {
+    let mut found = Case::all(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases")))?;
+    if let Some(public) = std::env::var_os("WHY403_CASES") {
+        found.extend(Case::all(Path::new(&public))?);
+    }
+    Ok(found)
 }
 
 /// What the examples lint: one error with a safe repair, one with a witness, one that is refused.

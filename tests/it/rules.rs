@@ -39,17 +39,17 @@ pub fn trials() -> Vec<Trial> {
 
 /// One example of a page.
 #[derive(Debug)]
-struct Example {
-    flagged: bool,
-    kind: Kind,
-    context: Context,
-    refused: bool,
+pub struct Example {
+    pub flagged: bool,
+    pub kind: Kind,
+    pub context: Context,
+    pub refused: bool,
     also: Vec<String>,
-    text: String,
+    pub text: String,
     tree: String,
 }
 
-fn examples(rule: &Rule) -> Result<Vec<Example>, String> {
+pub fn examples(rule: &Rule) -> Result<Vec<Example>, String> {
     let mut found: Vec<Example> = Vec::new();
     let mut block: Option<(String, String)> = None;
     let mut open = false;

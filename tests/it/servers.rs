@@ -13,6 +13,7 @@ use crate::case::{Case, Question};
 mod client;
 pub mod fixes;
 mod record;
+pub mod room;
 pub mod session;
 mod stubs;
 

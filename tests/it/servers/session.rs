@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::room::Room;
 use super::{client, stubs};
 
 /// Set for the child; it then is no test run.
@@ -46,12 +47,19 @@ pub struct Session {
 impl Session {
     /// A namespace in which no server runs yet.
     pub fn open() -> Result<Session, String> {
-        let own = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new("unshare");
-        command
-            .args(["--net", "--pid", "--ipc", "--mount-proc", "--fork", "--kill-child", "--"])
-            .arg(own)
-            .env(INSIDE, "1");
+        command.args(["--net", "--pid", "--ipc", "--mount-proc", "--fork", "--kill-child", "--"]);
+        Session::begin(command)
+    }
+
+    /// The same in a room.
+    pub fn open_in(room: &Room) -> Result<Session, String> {
+        Session::begin(room.enter(&["--net", "--ipc"]))
+    }
+
+    fn begin(mut command: Command) -> Result<Session, String> {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?;
+        command.arg(own).env(INSIDE, "1");
         command.env("PATH", path_with_sbin()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let needed = "real servers need root and util-linux's unshare";
         let mut child = command.spawn().map_err(|error| format!("unshare: {error}; {needed}"))?;
@@ -250,4 +258,41 @@ fn listening() -> usize {
     let unix = fs::read_to_string("/proc/net/unix").unwrap_or_default();
     // Flags with __SO_ACCEPTCON: the socket listens.
     tcp + unix.lines().filter(|line| line.contains(" 00010000 ")).count()
+}
+
+/// `LoadModule` lines for every module that the package of Apache installs, with the event MPM.
+pub fn apache_modules() -> std::io::Result<String> {
+    let mut lines = String::new();
+    for file in sorted("/etc/apache2/mods-available", ".load")? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if !name.starts_with("mpm_") || name == "mpm_event.load" {
+            lines.push_str(&fs::read_to_string(&file)?);
+            lines.push('\n');
+        }
+    }
+    Ok(lines)
+}
+
+/// `load_module` directives for every module that the packages of nginx install.
+pub fn nginx_modules() -> std::io::Result<String> {
+    let mut files = sorted("/usr/lib/nginx/modules", ".so")?;
+    // What others are built on comes first.
+    files.sort_by_key(|file| {
+        !["ndk_", "ngx_stream_module", "ngx_mail_module"]
+            .iter()
+            .any(|base| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(base)))
+    });
+    Ok(files.iter().map(|file| format!("load_module {};", file.display())).collect())
+}
+
+fn sorted(dir: &str, end: &str) -> std::io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(end) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
