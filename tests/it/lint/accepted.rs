@@ -38,6 +38,7 @@ struct Entry {
 /// `Ok`: accepted. `Err`: refused, in the server's words.
 type Verdict = Result<(), String>;
 
+#[expect(clippy::print_stdout, reason = "a trial says how much it has judged")]
 pub fn corpus(kind: Kind) -> Result<(), Failed> {
     let Some(top) = std::env::var_os("WHY403_CORPUS").map(PathBuf::from) else { return Ok(()) };
     let certificate = certificate()?;
@@ -283,6 +284,7 @@ fn certificate() -> Result<Vec<u8>, Failed> {
 }
 
 /// The recorded cases, repaired where they lie and checked again; those that share a configuration once.
+#[expect(clippy::print_stdout, reason = "a trial says how much it has judged")]
 pub fn cases() -> Result<(), Failed> {
     let (mut repaired, mut wrong, mut known) = (0, Vec::new(), BTreeSet::new());
     for case in super::recorded()? {
