@@ -38,7 +38,8 @@ use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 
 use self::build::Build;
-use self::include::Loaded;
+use self::include::{Loaded, Placed};
+use self::listen::Listen;
 use self::model::Http;
 use self::request::{Cx, Ending, HttpRequest, Leave};
 use self::version::Version;
@@ -62,6 +63,8 @@ pub struct Config {
     pub problems: Vec<Problem>,
     /// The `http` block; `None`: there is none, and nothing is listened on.
     pub http: Option<Http>,
+    /// Where the servers of the stream and mail modules listen for TCP; what they answer is not simulated.
+    pub other_listens: Vec<Listen>,
     /// The build that is followed.
     pub build: Build,
     /// Who the workers are.
@@ -98,7 +101,22 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         [] => Fact::Known(accounts.nobody()),
         [user, group @ ..] => accounts.nginx(user, group.first().map(String::as_str)),
     };
-    Config { loaded, problems, http, build, worker, prefix: prefix.into(), conf_prefix, notes }
+    let other_listens = other_listens(&loaded);
+    Config { loaded, problems, http, other_listens, build, worker, prefix: prefix.into(), conf_prefix, notes }
+}
+
+/// The TCP sockets of `stream` and `mail` servers.
+fn other_listens(loaded: &Loaded) -> Vec<Listen> {
+    let is = |placed: &Placed, name: &[u8]| placed.directive.name.value(&loaded.sources) == name;
+    let protocols = loaded.main_directives().filter(|placed| is(placed, b"stream") || is(placed, b"mail"));
+    let servers = protocols.flat_map(|block| loaded.children(block)).filter(|placed| is(placed, b"server"));
+    let listens = servers.flat_map(|block| loaded.children(block)).filter(|placed| is(placed, b"listen"));
+    let sockets = listens.filter_map(|placed| {
+        let mut args = placed.directive.args.iter().map(|word| word.value(&loaded.sources));
+        let address = args.next()?;
+        if args.any(|parameter| parameter == b"udp") { None } else { Listen::parse(&[address], placed.origin()).ok() }
+    });
+    sockets.flatten().collect()
 }
 
 /// Evaluates one request.
@@ -108,16 +126,20 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
         decision.log = Some(format!("[emerg] {}", problem.message));
         return Run { outcome: Outcome::Refused, decision: Some(decision), ..Run::default() };
     }
+    let inquiry = Inquiry::new(world.answers);
+    // A part of the configuration that nobody could read may say anything.
+    let unanswerable = match &config.http {
+        Some(_) => config.loaded.questions.first().cloned(),
+        None => connect::elsewhere(config, request),
+    };
+    if let Some(question) = unanswerable {
+        inquiry.unanswerable(question);
+        return Run { outcome: Outcome::Unknown, asked: inquiry.into_asked(), ..Run::default() };
+    }
     let Some(http) = &config.http else {
         let decision = Decision::new(causes::NO_LISTENER);
         return Run { outcome: Outcome::Closed, decision: Some(decision), ..Run::default() };
     };
-    let inquiry = Inquiry::new(world.answers);
-    // A part of the configuration that nobody could read may say anything.
-    if let Some(question) = config.loaded.questions.first() {
-        inquiry.unanswerable(question.clone());
-        return Run { outcome: Outcome::Unknown, asked: inquiry.into_asked(), ..Run::default() };
-    }
     let unknown;
     let identity = match (world.worker, &config.worker) {
         (Some(identity), _) | (None, Fact::Known(identity)) => identity,

@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::ControlFlow;
 
-use super::listen::{Address, Socket, Unreachable};
+use super::Config;
+use super::listen::{Address, Listen, Socket, Unreachable};
 use super::model::Http;
 use super::request::{Connection, Cx, Flow, Leave};
 use crate::cause::nginx as causes;
@@ -21,16 +22,15 @@ pub(super) struct Accepted<'a> {
 
 /// Finds the socket that the request reaches.
 pub(super) fn accept<'a>(http: &'a Http, request: &'a Request, cx: &mut Cx<'a>) -> Flow<Accepted<'a>> {
-    let nobody = || ControlFlow::Break(Leave::Closed(Box::new(Decision::new(causes::NO_LISTENER))));
-    let (address, local) = match request.peer {
-        Peer::Unix => match unix_socket(http, cx)? {
-            Some(address) => (address, None),
-            None => return nobody(),
-        },
-        Peer::Ip(client) => match tcp_socket(http, request, client, cx)? {
-            Some((address, local)) => (address, Some(local)),
-            None => return nobody(),
-        },
+    let reached = match request.peer {
+        Peer::Unix => unix_socket(http, cx)?.map(|address| (address, None)),
+        Peer::Ip(client) => tcp_socket(http, request, client, cx)?.map(|(address, local)| (address, Some(local))),
+    };
+    let Some((address, local)) = reached else {
+        return match elsewhere(cx.config, request) {
+            Some(question) => cx.unknown(question),
+            None => ControlFlow::Break(Leave::Closed(Box::new(Decision::new(causes::NO_LISTENER)))),
+        };
     };
     if address.proxy_protocol {
         let question = Question::at(Subject::Other("the PROXY protocol line".to_owned()), address.default_origin);
@@ -55,6 +55,22 @@ pub(super) fn accept<'a>(http: &'a Http, request: &'a Request, cx: &mut Cx<'a>) 
         proxy_protocol: address.proxy_protocol,
     };
     ControlFlow::Continue(Accepted { address, connection })
+}
+
+/// A server of the stream or mail module that the client reaches: what it answers is not simulated.
+pub(super) fn elsewhere(config: &Config, request: &Request) -> Option<Question> {
+    let on_port = |port: u16| request.to.port.is_none_or(|asked| asked == port);
+    let reached = |listen: &&Listen| match (&listen.socket, request.peer) {
+        (Socket::Unix(_), Peer::Unix) => true,
+        (Socket::Ip(local), Peer::Ip(_)) => {
+            let ip = local.ip();
+            on_port(local.port()) && (ip.is_unspecified() || request.to.address.is_none_or(|asked| asked == ip))
+        }
+        (Socket::Name(_, port), Peer::Ip(_)) => on_port(*port),
+        _ => false,
+    };
+    let listen = config.other_listens.iter().find(reached)?;
+    Some(Question::at(Subject::Opaque("listen".to_owned()), listen.origin))
 }
 
 fn unix_socket<'a>(http: &'a Http, cx: &mut Cx<'a>) -> Flow<Option<&'a Address>> {
@@ -138,5 +154,37 @@ fn tcp_socket<'a>(
         Err(Unreachable::Name(name)) => {
             cx.unknown(Question::new(Subject::Resolve(String::from_utf8_lossy(&name).into_owned())))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::fact::Answers;
+    use crate::fs::memory::MemoryFs;
+    use crate::outcome::Outcome;
+    use crate::request::Request;
+    use crate::server::LoadOptions;
+    use crate::world::{NoResolver, World};
+
+    #[test]
+    fn a_port_of_the_stream_module_is_answered_by_somebody_else() {
+        let text = "events { }\n\
+            stream { server { listen 8084; proxy_pass 127.0.0.1:8081; } server { listen 8085 udp; proxy_pass 127.0.0.1:53; } }\n\
+            http { server { listen 8081; return 204; } }\n";
+        let fs = MemoryFs::new().file("/nginx.conf", text);
+        let config = crate::nginx::load(&LoadOptions::new(Path::new("/nginx.conf")), &fs);
+        let answers = Answers::default();
+        let world = World { fs: &fs, worker: None, resolver: &NoResolver, now: None, answers: &answers, trace: false };
+        let ask = |port| {
+            let mut request = Request::get("/", "localhost");
+            request.to.port = Some(port);
+            crate::nginx::evaluate(&config, &request, &world).outcome
+        };
+        assert_eq!(ask(8081), Outcome::Response(204));
+        assert_eq!(ask(8084), Outcome::Unknown);
+        assert_eq!(ask(8085), Outcome::Closed);
+        assert_eq!(ask(8090), Outcome::Closed);
     }
 }
