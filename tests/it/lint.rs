@@ -13,6 +13,7 @@ use crate::case::Case;
 use crate::servers;
 
 mod accepted;
+mod witnesses;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
@@ -37,6 +38,7 @@ pub fn trials() -> Vec<Trial> {
             Trial::test("lint::repairs_are_accepted_nginx", || accepted::corpus(Kind::Nginx)),
             Trial::test("lint::repairs_are_accepted_apache", || accepted::corpus(Kind::Apache)),
             Trial::test("lint::repairs_are_accepted_cases", accepted::cases),
+            Trial::test("lint::pages_are_confirmed_by_apache", witnesses::pages),
         ]);
     }
     trials

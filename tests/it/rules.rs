@@ -7,6 +7,7 @@
 //! optionally followed by a mode and an owner, or by `: content` to the end of the line.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Failed, Trial};
@@ -22,6 +23,7 @@ use why403::rules::{self, Rule};
 use why403::server::Kind;
 use why403::world::{NoResolver, World};
 
+use crate::servers::room::Room;
 use crate::servers::{self, Real};
 
 pub fn trials() -> Vec<Trial> {
@@ -114,58 +116,94 @@ fn heading(title: &str) -> Result<Example, String> {
     Ok(example)
 }
 
-/// A line of a `tree` block.
-struct TreeLine<'e> {
-    path: &'e str,
-    target: Option<&'e str>,
-    content: String,
-    mode: Option<&'e str>,
-    owner: Option<&'e str>,
+/// What a line of a tree block says of one path.
+#[derive(Debug)]
+struct Entry<'a> {
+    path: &'a str,
+    what: What<'a>,
+    mode: Option<u32>,
+    owner: Option<(u32, u32)>,
 }
 
-fn tree_lines(example: &Example) -> Result<Vec<TreeLine<'_>>, String> {
-    let read = |line| -> Result<TreeLine, String> {
-        let (head, content) = str::split_once(line, ": ").map_or((line, ""), |(head, content)| (head, content));
-        let mut words = head.split_whitespace().peekable();
-        let path = words.next().ok_or("an empty line in a tree block")?;
-        let target = match words.next_if_eq(&"->") {
-            Some(_) => Some(words.next().ok_or("a link without a target")?),
-            None => None,
-        };
-        let (mode, owner) = (words.next(), words.next());
-        Ok(TreeLine { path, target, content: content.replace("\\n", "\n"), mode, owner })
-    };
-    example.tree.lines().map(read).collect()
+#[derive(Debug)]
+enum What<'a> {
+    Dir,
+    Link(&'a str),
+    File(String),
 }
 
-/// The tree of an example: `/srv/www` with an index, the system's users, and what the page lists.
-fn tree(example: &Example) -> Result<MemoryFs, String> {
-    let passwd =
-        "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\nnobody:x:65534:65534::/:/bin/false\n";
-    let mut fs = MemoryFs::new()
-        .file("/etc/passwd", passwd)
-        .file("/etc/group", "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n")
-        .file("/srv/www/index.html", "hello\n")
-        .file("/srv/www/a.txt", "text\n");
-    for line in tree_lines(example)? {
-        fs = match (line.target, line.path.strip_suffix('/')) {
-            (Some(target), _) => fs.link(line.path, target),
-            (None, Some(dir)) => fs.dir(dir),
-            (None, None) => fs.file(line.path, line.content.clone()),
-        };
-        let path = line.path.trim_end_matches('/');
-        if let Some(mode) = line.mode {
-            fs = fs.mode(path, u32::from_str_radix(mode, 8).map_err(|_| format!("mode {mode}"))?);
+impl Example {
+    /// `/srv/www` with an index, and what the page lists.
+    fn entries(&self) -> Result<Vec<Entry<'_>>, String> {
+        let file = |path, text: &str| Entry { path, what: What::File(text.to_owned()), mode: None, owner: None };
+        let mut entries = vec![file("/srv/www/index.html", "hello\n"), file("/srv/www/a.txt", "text\n")];
+        for line in self.tree.lines() {
+            let (head, content) = line.split_once(": ").map_or((line, None), |(head, content)| (head, Some(content)));
+            let mut words = head.split_whitespace();
+            let path = words.next().ok_or("an empty line in a tree block")?;
+            let mut words = words.peekable();
+            let what = if words.next_if_eq(&"->").is_some() {
+                What::Link(words.next().ok_or("a link without a target")?)
+            } else if path.ends_with('/') {
+                What::Dir
+            } else {
+                What::File(content.unwrap_or_default().replace("\\n", "\n"))
+            };
+            let mode = words.next().map(|mode| u32::from_str_radix(mode, 8).map_err(|_| format!("mode {mode}")));
+            let owner = words.next().map(crate::case::owner_ids);
+            entries.push(Entry { path: path.trim_end_matches('/'), what, mode: mode.transpose()?, owner });
         }
-        if let Some(owner) = line.owner {
-            let (uid, gid) = crate::case::owner_ids(owner);
-            fs = fs.owner(path, uid, gid);
-        }
+        Ok(entries)
     }
-    Ok(fs)
+
+    /// The tree in memory, with the system's users.
+    fn tree(&self) -> Result<MemoryFs, String> {
+        let passwd =
+            "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\nnobody:x:65534:65534::/:/bin/false\n";
+        let mut fs = MemoryFs::new()
+            .file("/etc/passwd", passwd)
+            .file("/etc/group", "root:x:0:\nwww-data:x:33:\nnogroup:x:65534:\n");
+        for entry in self.entries()? {
+            fs = match entry.what {
+                What::Dir => fs.dir(entry.path),
+                What::Link(target) => fs.link(entry.path, target),
+                What::File(text) => fs.file(entry.path, text),
+            };
+            if let Some(mode) = entry.mode {
+                fs = fs.mode(entry.path, mode);
+            }
+            if let Some((uid, gid)) = entry.owner {
+                fs = fs.owner(entry.path, uid, gid);
+            }
+        }
+        Ok(fs)
+    }
+
+    /// The tree for the real server.
+    pub fn furnish(&self, room: &Room) -> Result<(), Failed> {
+        let entries = self.entries()?;
+        for entry in &entries {
+            let path = Path::new(entry.path);
+            match &entry.what {
+                What::Dir => room.make_dir(path)?,
+                What::Link(target) => room.link(path, target)?,
+                What::File(text) => room.put(path, text.as_bytes())?,
+            }
+        }
+        for entry in &entries {
+            let place = room.outside(Path::new(entry.path));
+            if let Some((uid, gid)) = entry.owner {
+                std::os::unix::fs::lchown(&place, Some(uid), Some(gid))?;
+            }
+            if let Some(mode) = entry.mode {
+                std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode))?;
+            }
+        }
+        Ok(())
+    }
 }
 
-fn target(example: &Example) -> Result<Target, String> {
+pub fn target(example: &Example) -> Result<Target, String> {
     let path = match (example.kind, example.context) {
         (_, Context::Htaccess) => PathBuf::from("/srv/www/.htaccess"),
         (Kind::Nginx, _) => PathBuf::from("/etc/nginx/example.conf"),
@@ -192,13 +230,25 @@ fn page(rule: &Rule) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The findings of every core rule and this one on an example.
+pub fn lint(rule: &Rule, example: &Example) -> Result<Vec<Finding>, String> {
+    let fs = example.tree()?;
+    let answers = Answers::default();
+    let world = World { fs: &fs, worker: None, resolver: &NoResolver, now: None, answers: &answers, trace: false };
+    Ok(lint_target(&target(example)?, &fs, &world, &Loaded::default(), &choice(rule)).1.findings)
+}
+
+fn choice(rule: &Rule) -> Choice {
+    Choice { select: vec!["core".to_owned(), rule.id.to_owned()], ..Choice::default() }
+}
+
 fn run(rule: &Rule, example: &Example) -> Result<(), String> {
-    let fs = tree(example)?;
+    let fs = example.tree()?;
     let target = target(example)?;
     let answers = Answers::default();
     let world = World { fs: &fs, worker: None, resolver: &NoResolver, now: None, answers: &answers, trace: false };
     let settings = Loaded::default();
-    let choice = Choice { select: vec!["core".to_owned(), rule.id.to_owned()], ..Choice::default() };
+    let choice = choice(rule);
     let (server, linted) = lint_target(&target, &fs, &world, &settings, &choice);
     let refused = why403::problem::first_refusal(server.problems());
     if refused.is_some() != example.refused {
@@ -282,10 +332,12 @@ fn accepts(example: &Example, real: Real) -> Result<Result<(), String>, Failed> 
         std::fs::write(place(path)?, text)?;
     }
     // Only what the server itself looks at while it checks: files that are included.
-    for line in tree_lines(example)?.iter().filter(|line| line.path.starts_with("/etc/nginx/")) {
-        match line.path.strip_suffix('/') {
-            Some(dir) => std::fs::create_dir_all(place(Path::new(dir))?)?,
-            None => std::fs::write(place(Path::new(line.path))?, &line.content)?,
+    for entry in example.entries()?.iter().filter(|entry| entry.path.starts_with("/etc/nginx/")) {
+        let place = place(Path::new(entry.path))?;
+        match &entry.what {
+            What::Dir => std::fs::create_dir_all(place)?,
+            What::Link(target) => std::os::unix::fs::symlink(target, place)?,
+            What::File(text) => std::fs::write(place, text)?,
         }
     }
     let output = std::process::Command::new("unshare")

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -36,7 +36,7 @@ impl Room {
     }
 
     /// Where a path of the room lies outside of it, before it is entered.
-    fn outside(&self, path: &Path) -> PathBuf {
+    pub fn outside(&self, path: &Path) -> PathBuf {
         self.top.path().join("upper").join(path.strip_prefix("/").unwrap_or(path))
     }
 
@@ -60,6 +60,12 @@ impl Room {
         let place = self.outside(path);
         fs::write(&place, bytes)?;
         fs::set_permissions(place, fs::Permissions::from_mode(0o644))
+    }
+
+    /// Lays a link.
+    pub fn link(&self, path: &Path, target: &str) -> io::Result<()> {
+        self.make_dir(path.parent().unwrap_or(Path::new("/")))?;
+        symlink(target, self.outside(path))
     }
 
     /// Adds lines to a file of the machine.
