@@ -1,9 +1,11 @@
 //! `methods-left-open`: a guard that looks at the method first.
 
-use super::sections::{Verdict, clients, denies_all, lines, tree, verdict, walk};
+use super::sections::{Verdict, clients, lines, tree, verdict, walk};
 use super::spots::{self, ask_for};
 use super::{BOTH, Needs, Rule};
-use crate::apache::model::MethodSet;
+use crate::apache::access::compat::From;
+use crate::apache::access::providers::Provider;
+use crate::apache::model::{DirConf, MethodSet};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::source::Span;
@@ -88,10 +90,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         let old = old.map(|entry| (entry.limited, entry.origin()));
         let Some((limited, line)) = rules.chain(old).find(|(limited, _)| *limited != MethodSet::ALL) else { continue };
         let Some((container, head)) = containers.get(&line.span) else { continue };
-        let old_filter =
-            conf.access_compat.as_ref().is_some_and(|record| tree(conf).is_none() && record.allows.is_empty());
-        // What refuses a method to everybody is a list of methods, not a guard that forgot some.
-        if denies_all(conf) || old_filter {
+        if tells_no_clients_apart(conf) {
             continue;
         }
         let open = clients(&[conf]).into_iter().find_map(|client| {
@@ -122,6 +121,13 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     }
 }
 
+/// Whether the rules of a section are for everybody: then they are a list of methods, not a guard that forgot some.
+fn tells_no_clients_apart(conf: &DirConf) -> bool {
+    let rules = tree(conf).map(lines).unwrap_or_default();
+    let mut old = conf.access_compat.iter().flat_map(|record| record.denies.iter().chain(&record.allows));
+    rules.iter().all(|(_, provider)| matches!(provider, Provider::All(_))) && old.all(|entry| entry.from == From::All)
+}
+
 const PAGE: &str = r#"# methods-left-open
 
 Access rules stand only inside a container for methods, so the other methods are not restricted.
@@ -147,6 +153,23 @@ deny all;
 ## Fixed (apache, directory or .htaccess)
 ```apache
 Require ip 10.0.0.0/8
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Require all granted
+<LimitExcept GET POST>
+    Require all denied
+</LimitExcept>
+```
+
+## Fixed (apache, directory or .htaccess)
+```apache
+Order allow,deny
+Allow from all
+<LimitExcept GET POST OPTIONS>
+    Deny from all
+</LimitExcept>
 ```
 
 ## Why
