@@ -56,7 +56,8 @@ pub struct Wanted {
     pub defines: Vec<String>,
 }
 
-/// The name of a made-up main file; it lies beside the fragment so that relative includes are those of the fragment.
+/// The name of a made-up main file; it lies beside the fragment, or beside the main file of its tree, so that relative
+/// includes are found.
 const WRAPPER: &str = ".why403-wrapper.conf";
 
 impl Target {
@@ -117,6 +118,20 @@ impl Target {
             target.options.modules = Some("all".to_owned());
         }
         Ok(target)
+    }
+
+    /// Reads the relative names of a fragment as the innermost of the main files above it would: nginx looks them up
+    /// beside its main file, not beside the file that holds them.
+    fn belong(&mut self, mains: &[PathBuf]) {
+        let above = mains.iter().filter_map(|main| main.parent()).filter(|dir| self.main.starts_with(dir));
+        let Some(dir) = above.max_by_key(|dir| dir.as_os_str().len()) else { return };
+        if self.kind != Kind::Nginx {
+            return;
+        }
+        if let Some(text) = self.given.remove(&self.options.config) {
+            self.options.config = dir.join(WRAPPER);
+            self.given.insert(self.options.config.clone(), text);
+        }
     }
 
     fn whole(kind: Kind, path: &Path, wanted: &Wanted, tree: bool, given: BTreeMap<PathBuf, Vec<u8>>) -> Target {
@@ -327,9 +342,11 @@ fn search(dir: &Path, wanted: &Wanted, fs: &dyn Filesystem, targets: &mut Vec<Ta
             Err(_) => {}
         }
     }
-    targets.extend(
-        fragments.into_iter().filter(|fragment| !read.contains(&fragment.main) && !linked(&fragment.main, &read, fs)),
-    );
+    let mains: Vec<PathBuf> =
+        targets.iter().filter(|target| !target.fragment()).map(|main| main.main.clone()).collect();
+    fragments.retain(|fragment| !read.contains(&fragment.main) && !linked(&fragment.main, &read, fs));
+    fragments.iter_mut().for_each(|fragment| fragment.belong(&mains));
+    targets.append(&mut fragments);
 }
 
 /// Whether a file is one of those read under another name (`sites-available/x` through `sites-enabled/x`).

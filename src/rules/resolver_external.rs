@@ -26,7 +26,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             line.words.iter().filter_map(|word| address(word)).filter(is_public).map(|ip| format!("`{ip}`")).collect();
         if !public.is_empty() {
             let message = format!(
-                "names are looked up at {} in clear text: whoever is on the way chooses the back end",
+                "names are looked up at {} in clear text: whoever is on the way can choose the answers",
                 public.join(", ")
             );
             found.at(line.origin(), message).advise("ask a resolver on this machine or in its network");

@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("lint::a_diff_is_a_patch_and_writes_nothing", a_diff_writes_nothing),
         Trial::test("lint::settings_are_found_upwards_and_checked", settings_are_found_upwards_and_checked),
         Trial::test("lint::a_directory_is_searched_without_what_git_ignores", a_directory_is_searched),
+        Trial::test("lint::a_fragment_belongs_to_its_tree", a_fragment_belongs_to_its_tree),
         Trial::test("lint::a_dump_and_standard_input_are_read", a_dump_and_standard_input_are_read),
         Trial::test("lint::corpus_never_crashes_and_is_never_called_broken_by_mistake", corpus),
     ];
@@ -312,6 +313,24 @@ fn a_directory_is_searched() -> Result<(), Failed> {
         .filter(|line| line.starts_with("conf.d/one.conf:") && line.ends_with("[alias-traversal]"))
         .count();
     expect(times == 1, output)
+}
+
+/// A fragment that nothing reads is looked at as if the main file of its tree did, with a module that it may load.
+fn a_fragment_belongs_to_its_tree() -> Result<(), Failed> {
+    let dir = place()?;
+    let put = |name: &str, text: &str| -> Result<(), Failed> {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().ok_or("no parent")?)?;
+        Ok(fs::write(path, text)?)
+    };
+    put("nginx/nginx.conf", "events { }\nhttp { }\n")?;
+    put("nginx/params", "fastcgi_param A b;\n")?;
+    put("nginx/snippets/php.conf", "include params;\ninclude none;\nfastcgi_pass 127.0.0.1:9000;\n")?;
+    put("apache2/mods-available/mpm_prefork.conf", "MinSpareServers 5\nNoSuchThing On\n")?;
+    let output = text(&lint(dir.path(), &["--output", "concise", "nginx", "apache2"])?);
+    let missing: Vec<&str> = output.lines().filter(|line| line.ends_with("[include-missing]")).collect();
+    expect(missing.len() == 1 && missing[0].starts_with("nginx/snippets/php.conf:2:"), output.clone())?;
+    expect(output.contains("mpm_prefork.conf:2:") && !output.contains("mpm_prefork.conf:1:"), output)
 }
 
 fn a_dump_and_standard_input_are_read() -> Result<(), Failed> {
