@@ -1,5 +1,5 @@
 //! Debian's own configuration as its package installs it: explained, and asked of the installed server in a namespace of
-//! its own.
+//! its own. And what `why403 lint` says of it is what `docs/findings.md` defends.
 
 use std::process::Command;
 
@@ -19,6 +19,8 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("stock::debian_apache", || compare("/etc/apache2/apache2.conf", APACHE)),
         Trial::test("stock::debian_nginx", || compare("/etc/nginx/nginx.conf", NGINX)),
+        Trial::test("stock::findings_of_apache", || findings("/etc/apache2", "## Apache as Debian installs it")),
+        Trial::test("stock::findings_of_nginx", || findings("/etc/nginx", "## nginx as Debian installs it")),
     ]
 }
 
@@ -47,6 +49,30 @@ done
 kill -TERM "$server"
 wait "$server"
 "#;
+
+/// The findings on a directory are those of the table below a heading of `docs/findings.md`: file and line, rule, level.
+fn findings(dir: &str, heading: &str) -> Result<(), Failed> {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/findings.md"))?;
+    let section = page.split_once(heading).ok_or_else(|| format!("no `{heading}`"))?.1;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut defended: Vec<String> = rows
+        .map(|row| row.replace('`', "").split('|').skip(1).take(3).map(str::trim).collect::<Vec<_>>().join(" "))
+        .collect();
+    let output = Command::new(env!("CARGO_BIN_EXE_why403")).args(["lint", "--output", "json", dir]).output()?;
+    let answer: Value = serde_json::from_slice(&output.stdout)?;
+    let found = answer["findings"].as_array().ok_or("no findings")?;
+    let mut raised = Vec::new();
+    for finding in found {
+        let file = finding["file"].as_str().ok_or("no file")?;
+        let file = file.trim_start_matches(dir).trim_start_matches('/');
+        let word = |key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+        raised.push(format!("{file}:{} {} {}", finding["line"], word("rule"), word("level")));
+    }
+    defended.sort();
+    raised.sort();
+    if defended == raised { Ok(()) } else { Err(format!("raised {raised:#?}, defended {defended:#?}").into()) }
+}
 
 fn compare(config: &str, start: &str) -> Result<(), Failed> {
     let dir = tempfile::Builder::new().prefix("why403-stock-").tempdir()?;
