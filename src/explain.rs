@@ -8,7 +8,7 @@ mod chain;
 mod repair;
 mod trial;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::fact::{Answers, Asked, Question, Subject};
 use crate::fix::Fix;
@@ -270,18 +270,18 @@ fn assumptions(run: &Run, tree: &Branch, cut: bool) -> Vec<Assumption> {
 enum Branch {
     /// All questions answered.
     Leaf(Outcome),
-    /// A question, and what follows from each answer. The first is the one assumed.
-    Ask { question: Question, answers: Vec<(String, Branch)> },
+    /// A question, and what follows from each answer. The first is the one assumed, the first `likely` are worth telling.
+    Ask { question: Question, answers: Vec<(String, Branch)>, likely: usize },
 }
 
 impl Branch {
     /// The same tree without the questions that make no difference.
     fn collapsed(self) -> Branch {
-        let Branch::Ask { question, answers } = self else { return self };
+        let Branch::Ask { question, answers, likely } = self else { return self };
         let answers: Vec<_> = answers.into_iter().map(|(words, branch)| (words, branch.collapsed())).collect();
         match answers.split_first() {
             Some(((_, first), rest)) if rest.iter().all(|(_, branch)| branch == first) => first.clone(),
-            _ => Branch::Ask { question, answers },
+            _ => Branch::Ask { question, answers, likely },
         }
     }
 
@@ -290,7 +290,7 @@ impl Branch {
         let mut at = self;
         std::iter::from_fn(move || match at {
             Branch::Leaf(_) => None,
-            Branch::Ask { question, answers } => {
+            Branch::Ask { question, answers, .. } => {
                 at = &answers.first()?.1;
                 Some(question)
             }
@@ -298,13 +298,17 @@ impl Branch {
     }
 
     /// Every end but the assumed one that differs from it, with what leads there. Of several ways to one outcome, those
-    /// that need more than another are left out.
+    /// that need more than another are left out, and those by an unlikely answer where a likely one leads there too.
     fn alternatives(&self) -> Vec<Alternative> {
         let mut ends = Vec::new();
-        self.ends(&mut Vec::new(), true, &mut ends);
+        self.ends(&mut Way { when: Vec::new(), assumed: true, likely: true }, &mut ends);
         let Some((_, assumed)) = ends.first().cloned() else { return Vec::new() };
+        ends.retain(|(_, outcome)| *outcome != assumed);
+        let (likely, unlikely): (Vec<_>, Vec<_>) = ends.into_iter().partition(|(way, _)| way.likely);
+        let ordinary: BTreeSet<Outcome> = likely.iter().map(|(_, outcome)| *outcome).collect();
+        let odd = unlikely.into_iter().filter(|(_, outcome)| !ordinary.contains(outcome));
         let mut found: Vec<Alternative> = Vec::new();
-        for (when, outcome) in ends.into_iter().skip(1).filter(|(_, outcome)| *outcome != assumed) {
+        for (Way { when, .. }, outcome) in likely.into_iter().chain(odd) {
             let weaker =
                 |other: &Alternative| other.outcome == outcome && other.when.iter().all(|clause| when.contains(clause));
             if !found.iter().any(weaker) {
@@ -322,23 +326,37 @@ impl Branch {
         found
     }
 
-    /// The ends in depth-first order. `assumed`: nothing but assumed answers so far; those need not be said.
-    fn ends(&self, when: &mut Vec<String>, assumed: bool, into: &mut Vec<(Vec<String>, Outcome)>) {
+    /// The ends in depth-first order.
+    fn ends(&self, way: &mut Way, into: &mut Vec<(Way, Outcome)>) {
         match self {
-            Branch::Leaf(outcome) => into.push((when.clone(), *outcome)),
-            Branch::Ask { answers, .. } => {
+            Branch::Leaf(outcome) => into.push((way.clone(), *outcome)),
+            Branch::Ask { answers, likely, .. } => {
+                let Way { assumed, likely: before, .. } = *way;
                 for (index, (words, branch)) in answers.iter().enumerate() {
-                    if assumed && index == 0 {
-                        branch.ends(when, true, into);
+                    way.assumed = assumed && index == 0;
+                    way.likely = before && index < *likely;
+                    if way.assumed {
+                        branch.ends(way, into);
                     } else {
-                        when.push(words.clone());
-                        branch.ends(when, false, into);
-                        when.pop();
+                        way.when.push(words.clone());
+                        branch.ends(way, into);
+                        way.when.pop();
                     }
                 }
             }
         }
     }
+}
+
+/// What leads to an end.
+#[derive(Clone, Debug)]
+struct Way {
+    /// The answers, from the first one on that was not assumed.
+    when: Vec<String>,
+    /// Nothing but assumed answers so far; those need not be said.
+    assumed: bool,
+    /// Nothing but likely answers so far.
+    likely: bool,
 }
 
 /// Running again with other answers.
@@ -377,7 +395,7 @@ impl Exploration<'_> {
             answers.push((words.clone(), branch));
         }
         fixed.remove(subject);
-        Branch::Ask { question: asked.question.clone(), answers }
+        Branch::Ask { question: asked.question.clone(), answers, likely: asked.likely }
     }
 }
 
@@ -386,8 +404,9 @@ mod tests {
     use super::*;
 
     fn ask(name: &str, answers: Vec<(&str, Branch)>) -> Branch {
-        let answers = answers.into_iter().map(|(words, branch)| (words.to_owned(), branch)).collect();
-        Branch::Ask { question: Question::new(Subject::Other(name.to_owned())), answers }
+        let answers: Vec<_> = answers.into_iter().map(|(words, branch)| (words.to_owned(), branch)).collect();
+        let likely = answers.len();
+        Branch::Ask { question: Question::new(Subject::Other(name.to_owned())), answers, likely }
     }
 
     fn leaf(status: u16) -> Branch {
@@ -423,6 +442,25 @@ mod tests {
         // `a` matters to nobody: both answers lead to the same subtree.
         let alternatives = tree.collapsed().alternatives();
         assert_eq!(alternatives, [Alternative { when: vec!["b2".to_owned()], outcome: Outcome::Response(404) }]);
+    }
+
+    #[test]
+    fn an_unlikely_answer_is_told_where_nothing_else_ends_like_it() {
+        let tree = |odd| Branch::Ask {
+            question: Question::new(Subject::Other("a".to_owned())),
+            answers: [("file", leaf(200)), ("none", leaf(404)), ("odd", odd)]
+                .map(|(words, end)| (words.to_owned(), end))
+                .into(),
+            likely: 2,
+        };
+        let told = |tree: Branch| -> Vec<Vec<String>> {
+            tree.alternatives().into_iter().map(|alternative| alternative.when).collect()
+        };
+        assert_eq!(told(tree(leaf(404))), [["none"]]);
+        assert_eq!(told(tree(leaf(500))), [["none"], ["odd"]]);
+        // What is met under it is as unlikely.
+        let below = ask("b", vec![("yes", leaf(404)), ("no", leaf(500))]);
+        assert_eq!(told(tree(below)), [vec!["none"], vec!["odd", "no"]]);
     }
 
     #[test]

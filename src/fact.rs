@@ -156,6 +156,8 @@ pub struct Asked {
     pub question: Question,
     /// Every way it can turn out, in words that complete "if …": `/srv/a exists and is a file`.
     pub alternatives: Vec<String>,
+    /// How many of them, from the first on, are worth telling wherever they lead; the others only where nothing else does.
+    pub likely: usize,
     /// The one that was assumed.
     pub chosen: usize,
 }
@@ -179,13 +181,20 @@ impl<'w> Inquiry<'w> {
     /// enumerated (an opaque directive, a variable that can be anything), the run must end as `Outcome::Unknown` with
     /// [`Inquiry::unanswerable`] naming the question.
     pub fn choose(&self, question: Question, alternatives: &[&str]) -> usize {
+        self.choose_likely(question, alternatives, alternatives.len())
+    }
+
+    /// [`Inquiry::choose`] where only the first `likely` alternatives are what anybody would think of. The others count as
+    /// much for what is certain, and are told only where nothing else ends like them.
+    pub fn choose_likely(&self, question: Question, alternatives: &[&str], likely: usize) -> usize {
         let mut asked = self.asked.borrow_mut();
         if let Some(earlier) = asked.iter().find(|earlier| earlier.question.subject == question.subject) {
             return earlier.chosen.min(alternatives.len().saturating_sub(1));
         }
         let chosen = self.answers.get(&question.subject).copied().unwrap_or(0);
         let chosen = chosen.min(alternatives.len().saturating_sub(1));
-        asked.push(Asked { question, alternatives: alternatives.iter().map(ToString::to_string).collect(), chosen });
+        let alternatives = alternatives.iter().map(ToString::to_string).collect();
+        asked.push(Asked { question, alternatives, likely, chosen });
         chosen
     }
 
@@ -193,7 +202,7 @@ impl<'w> Inquiry<'w> {
     pub fn unanswerable(&self, question: Question) {
         let mut asked = self.asked.borrow_mut();
         if !asked.iter().any(|earlier| earlier.question.subject == question.subject) {
-            asked.push(Asked { question, alternatives: Vec::new(), chosen: 0 });
+            asked.push(Asked { question, alternatives: Vec::new(), likely: 0, chosen: 0 });
         }
     }
 

@@ -225,18 +225,22 @@ impl Disk<'_> {
     /// What is at a path that nobody knows; with `reach`, also whether one gets there.
     fn ask_kind(&self, question: Question, path: &Path, reach: bool) -> Result<Stat, Denied> {
         let (shown, who) = (path.display(), &self.identity.name);
-        let alternatives = [
-            format!("{shown} is a file"),
-            format!("{shown} is a directory"),
-            format!("{shown} does not exist"),
-            format!("{who} may not search a directory above {shown}"),
+        let mut answers = vec![
+            (format!("{shown} is a file"), Ok(FileKind::Regular)),
+            (format!("{shown} is a directory"), Ok(FileKind::Directory)),
+            (format!("{shown} does not exist"), Err((Errno::Enoent, path))),
         ];
-        let alternatives = alternatives.each_ref().map(String::as_str);
-        match self.inquiry.choose(question, &alternatives[..if reach { 4 } else { 3 }]) {
-            0 => Ok(Stat::of(FileKind::Regular)),
-            1 => Ok(Stat::of(FileKind::Directory)),
-            2 => Err(Denied { errno: Errno::Enoent, path: path.to_path_buf() }),
-            _ => Err(Denied { errno: Errno::Eacces, path: path.parent().unwrap_or(path).to_path_buf() }),
+        if reach {
+            let above = path.parent().unwrap_or(path);
+            answers.push((format!("{who} may not search a directory above {shown}"), Err((Errno::Eacces, above))));
+        }
+        let likely = answers.len();
+        // Which of the three it is matters only to who opens it (`readable`).
+        answers.push((format!("{shown} is a FIFO, a socket or a device"), Ok(FileKind::Fifo)));
+        let alternatives: Vec<&str> = answers.iter().map(|(words, _)| words.as_str()).collect();
+        match answers[self.inquiry.choose_likely(question, &alternatives, likely)].1 {
+            Ok(kind) => Ok(Stat::of(kind)),
+            Err((errno, path)) => Err(Denied { errno, path: path.to_path_buf() }),
         }
     }
 
@@ -249,7 +253,7 @@ impl Disk<'_> {
     }
 
     fn readable(&self, path: &Path, stat: &Stat) -> Result<(), Denied> {
-        if stat.kind == FileKind::Socket {
+        if stat.kind == FileKind::Socket || self.may_be_socket(path, stat) {
             return Err(Denied { errno: Errno::Enxio, path: path.to_path_buf() });
         }
         if self.permits(path, stat, Access::Read) {
@@ -269,6 +273,21 @@ impl Disk<'_> {
             Subject::Other(format!("whether {shown} is a symbolic link")),
             &format!("{shown} is no symbolic link"),
             &format!("{shown} is a symbolic link"),
+        )
+    }
+
+    /// A path of which it was assumed that it is neither file nor directory may be a socket; that is asked only where
+    /// somebody opens it.
+    fn may_be_socket(&self, path: &Path, stat: &Stat) -> bool {
+        let looked_at = |found: Fact<Result<Stat, Errno>>| matches!(found, Fact::Known(Ok(it)) if it.kind == stat.kind);
+        if stat.kind != FileKind::Fifo || looked_at(self.fs.lstat(path)) {
+            return false;
+        }
+        let shown = path.display();
+        !self.either(
+            Subject::Other(format!("whether {shown} is a socket")),
+            &format!("{shown} is no socket"),
+            &format!("{shown} is a socket"),
         )
     }
 }

@@ -50,4 +50,21 @@ mod tests {
         let denied = disk.stat(Path::new("/a/b"), Follow::Yes).expect_err("closed");
         assert_eq!((denied.errno, denied.path.as_path()), (Errno::Eacces, Path::new("/a")));
     }
+
+    #[test]
+    fn what_is_neither_file_nor_directory_may_be_a_socket() {
+        let identity = Identity { uid: 33, gid: 33, groups: vec![], name: "www-data".to_owned() };
+        let odd = (Subject::Path("/a".into()), 3);
+        let socket = (Subject::Other("whether /a is a socket".to_owned()), 1);
+        for (answers, opened) in
+            [(Answers::from([odd.clone()]), Ok(FileKind::Fifo)), (Answers::from([odd, socket]), Err(Errno::Enxio))]
+        {
+            let inquiry = Inquiry::new(&answers);
+            let disk = Disk { fs: &UnknownFs, identity: &identity, inquiry: &inquiry };
+            // One that only looks asks no more.
+            assert_eq!(disk.stat(Path::new("/a"), Follow::Yes).map(|stat| stat.kind), Ok(FileKind::Fifo));
+            assert_eq!(disk.open_read(Path::new("/a")).map(|stat| stat.kind).map_err(|denied| denied.errno), opened);
+            assert!(inquiry.into_asked().len() > 1);
+        }
+    }
 }

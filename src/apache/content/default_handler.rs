@@ -39,19 +39,19 @@ fn file<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if r.used_path_info != Some(true) && !r.path_info.is_empty() {
         return not_found(r, &cause::apache::PATH_INFO_NOT_ACCEPTED);
     }
-    if stat.kind == FileKind::Fifo {
-        // open(2) waits for a writer that never comes.
-        let mut decision = Decision::new(&cause::apache::FIFO_BLOCKS).by(r.mapped_by);
-        decision.path = r.filename.as_deref().map(|name| Path::new(OsStr::from_bytes(name)).to_path_buf());
-        r.decision = Some(decision);
-        return Handled::Closed;
-    }
     let filename = r.filename.clone().unwrap_or_default();
     if let Err(denied) = cx.disk.open_read(Path::new(OsStr::from_bytes(&filename))) {
         let mut decision = Decision::new(&cause::apache::FILE_PERMISSION).by(r.mapped_by);
         decision.default = r.mapped_by.is_none();
         decision.path = Some(denied.path);
         return r.refuse(decision, 403);
+    }
+    if stat.kind == FileKind::Fifo {
+        // open(2) waits for a writer that never comes.
+        let mut decision = Decision::new(&cause::apache::FIFO_BLOCKS).by(r.mapped_by);
+        decision.path = r.filename.as_deref().map(|name| Path::new(OsStr::from_bytes(name)).to_path_buf());
+        r.decision = Some(decision);
+        return Handled::Closed;
     }
     if let Some(limit) = filters::too_long(r, &stat, cx) {
         return cx.unanswerable(Subject::Opaque("SubstituteMaxLineLength".to_owned()), limit);
