@@ -324,6 +324,66 @@ pub fn document(rule: &Rule) -> String {
     )
 }
 
+/// The rules of the catalogue that are not written yet.
+pub const TO_COME: &[&str] = &[
+    "access-opened-in-child",
+    "acl-narrower-than-proxy",
+    "allowoverridelist-bad-entry",
+    "auth-file-missing",
+    "authmerging-surprise",
+    "block-too-long",
+    "case-sensitive-protection",
+    "cgi-directory-inside-root",
+    "config-writable-by-worker",
+    "cors-reflects-origin",
+    "deprecated-directive",
+    "directive-spelling",
+    "empty-section",
+    "encoded-slash-and-acl",
+    "error-page-masks-denial",
+    "filesystem-root-served",
+    "htaccess-lookup-cost",
+    "include-cycle",
+    "indentation",
+    "known-vulnerable-version",
+    "location-order",
+    "mergeable-networks",
+    "methods-unrestricted",
+    "misdirected-request-unchecked",
+    "module-unneeded",
+    "nobody-can-reach",
+    "ocsp-stapling-broken",
+    "open-forward-proxy",
+    "options-replace-inherited",
+    "password-hash-weak",
+    "plain-http-not-redirected",
+    "prefix-without-boundary",
+    "proxy-connection-header",
+    "proxy-slash-mismatch",
+    "proxy-target-from-client",
+    "rate-limit-absent",
+    "redirect-runs-before-authorization",
+    "regex-could-be-literal",
+    "regex-group-missing",
+    "regex-redos",
+    "rewrite-flag-missing",
+    "rewrite-loop",
+    "rewrite-rules-not-inherited",
+    "rewrite-without-engine",
+    "script-source-served",
+    "security-header-missing",
+    "symlink-leaves-root",
+    "timeouts-unset",
+    "tls-ciphers-weak",
+    "tls-group-unsupported",
+    "tls-key-exposed",
+    "trace-enabled",
+    "unused-definition",
+    "uploads-executable",
+    "variable-in-if-needs-quotes",
+    "zero-address-is-one-host",
+];
+
 /// The table of contents of `docs/rules/`.
 pub fn index() -> String {
     let mut text = String::from(
@@ -343,10 +403,23 @@ pub fn index() -> String {
         ));
     }
     text.push_str("\n● the core set.\n");
+    let list: Vec<String> = TO_COME.iter().map(|id| format!("`{id}`")).collect();
+    text.push_str(&format!("\n## To come\n\nIn the catalogue, and not written yet: {}.\n", list.join(", ")));
     text
 }
 
 fn sentence(title: &str) -> String {
     let mut characters = title.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_is_written_is_no_longer_to_come() {
+        let written: Vec<&str> = TO_COME.iter().copied().filter(|id| ALL.iter().any(|rule| rule.id == *id)).collect();
+        assert!(written.is_empty(), "written: {written:?}");
+    }
 }
