@@ -119,6 +119,7 @@ causes! {
     UPSTREAM_NEXT_403: "upstream-next-403", "content", None, "every back end answered 403";
     UPSTREAM_INVALID_URL: "upstream-invalid-url", "content", Some("invalid URL prefix"), "the address of the back end is malformed";
     UPSTREAM_NO_RESOLVER: "upstream-no-resolver", "content", Some("no resolver defined to resolve"), "the name of the back end is computed and there is no `resolver`";
+    UPSTREAM_NONE_LIVE: "upstream-none-live", "content", Some("no live upstreams"), "every server of the group is marked `down`";
     X_ACCEL: "x-accel", "content", None, "the back end's X-Accel-Redirect leads here";
     THIRD_PARTY: "third-party", "content", None, "a module that is not simulated decides";
 

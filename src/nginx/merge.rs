@@ -116,7 +116,8 @@ impl<'l> Reader<'l> {
                     http.servers.push(server);
                 }
                 (b"upstream", [name, ..]) => {
-                    http.upstreams.push(Upstream { host: name.to_ascii_lowercase().into(), port: None });
+                    let none_live = self.none_live(placed);
+                    http.upstreams.push(Upstream { host: name.to_ascii_lowercase().into(), port: None, none_live });
                 }
                 (b"limit_req_zone", _) => http.limit_req_zones.extend(self.zone(&args, placed.origin())),
                 (b"limit_conn_zone", _) => http.limit_conn_zones.extend(self.zone(&args, placed.origin())),
@@ -145,6 +146,13 @@ impl<'l> Reader<'l> {
             server_names: names,
             location: b"",
         }
+    }
+
+    /// The first `server` of an `upstream` block, if every one of them is `down` (case `nobody-of-the-group-is-up`).
+    fn none_live(&self, block: Placed<'l>) -> Option<Origin> {
+        let mut servers = self.loaded.children(block).filter(|placed| self.name(placed) == b"server").peekable();
+        let first = servers.peek()?.origin();
+        servers.all(|placed| self.args(&placed).contains(&&b"down"[..])).then_some(first)
     }
 
     /// The settings of a block, in a record that begins as its parent's.

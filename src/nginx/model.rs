@@ -48,6 +48,8 @@ pub struct Upstream {
     pub host: Box<[u8]>,
     /// The port that belongs to the name; none for an `upstream` block.
     pub port: Option<u16>,
+    /// The first `server` of a group in which every one is marked `down`, the backups too.
+    pub none_live: Option<Origin>,
 }
 
 /// A shared memory zone of the limit modules.

@@ -82,7 +82,7 @@ impl<'u> Target<'u> {
         match *self {
             Target::Unix => None,
             Target::Host { host, port, default_port, .. } => {
-                Some(Upstream { host: host.to_ascii_lowercase().into(), port: port.or(default_port) })
+                Some(Upstream { host: host.to_ascii_lowercase().into(), port: port.or(default_port), none_live: None })
             }
         }
     }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_group_is_named_with_its_port_and_a_block_without_one() {
         let target = |url: &'static [u8]| Target::parse(PassKind::Proxy, url).unwrap_or(Target::Unix);
-        let block = Upstream { host: b"app".as_slice().into(), port: None };
+        let block = Upstream { host: b"app".as_slice().into(), port: None, none_live: None };
         assert!(target(b"http://APP/").names(&block));
         assert!(!target(b"http://app:80/").names(&block));
         let literal = target(b"http://localhost/x").group();

@@ -67,6 +67,10 @@ pub(super) fn tell(teller: &Teller) -> Option<Sentences> {
             ["creating and deleting need w and x on the directory".to_owned()],
         ),
         "upstream" => sentences(format!("{decider} hands the request to a back end, which answers"), []),
+        "upstream-none-live" => sentences(
+            format!("every server of the group is marked `down`, beginning with {decider}"),
+            ["nginx has nobody to ask and answers itself; no back end sees the request".to_owned()],
+        ),
         "upstream-no-resolver" => sentences(
             format!("{decider} computes the name of its back end, and no `resolver` is set to look it up"),
             ["names that are written out are looked up when nginx starts; computed ones need a `resolver`, unless an `upstream` \

@@ -16,7 +16,7 @@ use crate::fs::{Errno, FileKind, Stat};
 use crate::nginx::filters;
 use crate::nginx::upstream::Target;
 use crate::nginx::variables::headers::find_argument;
-use crate::outcome::Decision;
+use crate::outcome::{Decision, Related};
 use crate::source::{Origin, Setting};
 use crate::trace::nginx::Event;
 
@@ -35,7 +35,12 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
                 return method(origin, r);
             }
             match url.as_literal() {
-                Some(_) => read_body(*kind, r, cx)?,
+                Some(url) => {
+                    read_body(*kind, r, cx)?;
+                    if let Ok(target) = Target::parse(*kind, url) {
+                        live_group(&target, origin, r, cx)?;
+                    }
+                }
                 None => {
                     let url = url.evaluate(r, cx)?;
                     back_end(*kind, &url, origin, r, cx)?;
@@ -75,16 +80,26 @@ fn read_body<'a>(kind: PassKind, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
     if kind == PassKind::Memcached { ControlFlow::Continue(()) } else { body::read(r, cx) }
 }
 
+/// Whether the address names a group; one whose servers are all `down` answers 502 without asking anybody
+/// (`ngx_http_upstream_get_peer`: NGX_BUSY).
+fn live_group<'a>(target: &Target, origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow<bool> {
+    let mut groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
+    let Some(group) = groups.find(|group| target.names(group)) else { return ControlFlow::Continue(false) };
+    let Some(server) = group.none_live else { return ControlFlow::Continue(true) };
+    let mut decision = Decision::new(causes::UPSTREAM_NONE_LIVE).by(Some(server)).with(r.related());
+    decision.related.extend(origin.map(|origin| Related { role: "handler", origin }));
+    error(502, decision)
+}
+
 /// A back end whose address is computed: what can be told without asking it.
 fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
     let invalid = |r: &HttpRequest| Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
     let Ok(target) = Target::parse(kind, url) else { return error(500, invalid(r)) };
     read_body(kind, r, cx)?;
-    let Target::Host { host, port, default_port, .. } = target else { return ControlFlow::Continue(()) };
-    let mut groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
-    if groups.any(|group| target.names(group)) {
+    if live_group(&target, origin, r, cx)? {
         return ControlFlow::Continue(());
     }
+    let Target::Host { host, port, default_port, .. } = target else { return ControlFlow::Continue(()) };
     if port.or(default_port).is_none() {
         return error(500, invalid(r));
     }
