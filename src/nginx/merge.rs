@@ -150,9 +150,11 @@ impl<'l> Reader<'l> {
 
     /// The first `server` of an `upstream` block, if every one of them is `down` (case `nobody-of-the-group-is-up`).
     fn none_live(&self, block: Placed<'l>) -> Option<Origin> {
-        let mut servers = self.loaded.children(block).filter(|placed| self.name(placed) == b"server").peekable();
-        let first = servers.peek()?.origin();
-        servers.all(|placed| self.args(&placed).contains(&&b"down"[..])).then_some(first)
+        let named = |name: &'static [u8]| self.loaded.children(block).filter(move |placed| self.name(placed) == name);
+        let first = named(b"server").next()?.origin();
+        // upstream_fair chooses by its own lights.
+        let is_down = |placed: Placed<'l>| self.args(&placed).iter().skip(1).any(|parameter| *parameter == b"down");
+        (named(b"server").all(is_down) && named(b"fair").next().is_none()).then_some(first)
     }
 
     /// The settings of a block, in a record that begins as its parent's.

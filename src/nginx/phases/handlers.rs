@@ -38,7 +38,7 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
                 Some(url) => {
                     read_body(*kind, r, cx)?;
                     if let Ok(target) = Target::parse(*kind, url) {
-                        live_group(&target, origin, r, cx)?;
+                        live_group(*kind, &target, origin, r, cx)?;
                     }
                 }
                 None => {
@@ -81,11 +81,22 @@ fn read_body<'a>(kind: PassKind, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
 }
 
 /// Whether the address names a group; one whose servers are all `down` answers 502 without asking anybody
-/// (`ngx_http_upstream_get_peer`: NGX_BUSY).
-fn live_group<'a>(target: &Target, origin: Option<Origin>, r: &HttpRequest<'a>, cx: &Cx<'a>) -> Flow<bool> {
+/// (`ngx_http_upstream_get_peer`: NGX_BUSY). A cache is looked into before that, and may still have an answer.
+fn live_group<'a>(
+    kind: PassKind,
+    target: &Target,
+    origin: Option<Origin>,
+    r: &HttpRequest<'a>,
+    cx: &Cx<'a>,
+) -> Flow<bool> {
     let mut groups = cx.config.http.iter().flat_map(|http| &http.upstreams);
     let Some(group) = groups.find(|group| target.names(group)) else { return ControlFlow::Continue(false) };
     let Some(server) = group.none_live else { return ControlFlow::Continue(true) };
+    let cache = &r.conf.filters.caches[kind as usize];
+    let question = || Question::at(Subject::Other("what the cache holds".to_owned()), cache.origin);
+    if cache.value && cx.inquiry.choose(question(), &["nothing for this request", "an answer to this request"]) == 1 {
+        return ControlFlow::Continue(true);
+    }
     let mut decision = Decision::new(causes::UPSTREAM_NONE_LIVE).by(Some(server)).with(r.related());
     decision.related.extend(origin.map(|origin| Related { role: "handler", origin }));
     error(502, decision)
@@ -96,7 +107,7 @@ fn back_end<'a>(kind: PassKind, url: &[u8], origin: Option<Origin>, r: &mut Http
     let invalid = |r: &HttpRequest| Decision::new(causes::UPSTREAM_INVALID_URL).by(origin).with(r.related());
     let Ok(target) = Target::parse(kind, url) else { return error(500, invalid(r)) };
     read_body(kind, r, cx)?;
-    if live_group(&target, origin, r, cx)? {
+    if live_group(kind, &target, origin, r, cx)? {
         return ControlFlow::Continue(());
     }
     let Target::Host { host, port, default_port, .. } = target else { return ControlFlow::Continue(()) };
