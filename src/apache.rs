@@ -18,7 +18,6 @@ pub mod explain;
 mod expr;
 mod filters;
 pub(crate) mod fnmatch;
-mod header_edits;
 mod headers;
 pub(crate) mod htaccess;
 pub mod lex;

@@ -16,8 +16,8 @@ use crate::apache::model::{
 };
 use crate::apache::request::normalize::merge_slashes;
 use crate::apache::{
-    Config, actions, alias, content, core, env, filters, header_edits, mime, negotiation, opaque, proxy, remoteip,
-    rewrite, setenvif, speling, userdir, vhost, vhost_alias,
+    Config, actions, alias, content, core, env, filters, mime, negotiation, opaque, proxy, remoteip, rewrite, setenvif,
+    speling, userdir, vhost, vhost_alias,
 };
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
@@ -543,10 +543,7 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "ssl_module" => access::ssl::command(cmd, record!(records.ssl), record!(dir.ssl)),
         "dav_module" => record!(dir.dav).command(cmd),
         "include_module" => record!(dir.include).command(cmd),
-        "headers_module" => {
-            record!(dir.headers).command(cmd);
-            header_edits::command(cmd, record!(dir.header_edits));
-        }
+        "headers_module" => record!(dir.headers).command(cmd),
         "filter_module" => {
             record!(dir.filter).command(cmd);
             filters::command(cmd, record!(dir.filters));

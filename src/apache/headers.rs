@@ -1,5 +1,9 @@
-//! mod_headers, as far as it decides a status: a response header that no message may hold makes the answer a 500
-//! (check_headers in modules/http/http_filters.c). Which headers there are otherwise, nobody asks.
+//! mod_headers, as far as it decides a status: the lines of `Header` and `RequestHeader`, read once. [`request`] applies
+//! those that change what a request is compared with, [`response`] looks for those that spoil an answer or change its
+//! validators.
+
+mod request;
+mod response;
 
 use std::sync::Arc;
 
@@ -7,107 +11,182 @@ use crate::apache::expr::{self, Expr, Failure, StringExpr};
 use crate::apache::lex::getword_conf;
 use crate::apache::model::Command;
 use crate::apache::request::{Cx, RequestRec, expr_text, test_expr};
-use crate::cause::{self, Cause};
+use crate::pattern::{Options, Pattern};
 use crate::source::Origin;
 
-/// What a place says.
+pub(crate) use request::{fixups, post_read_request};
+pub(crate) use response::{Fate, fate, spoiled};
+
+/// The lines in force, in their order: those of outer places first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DirRecord {
-    /// `Header always …`: for errors, too.
-    always: Vec<Arc<Entry>>,
+    /// `RequestHeader …`.
+    request: Vec<Arc<Rule>>,
+    /// `Header always …`: headers of a table of their own, sent with errors, too.
+    always: Vec<Arc<Rule>>,
     /// `Header …`.
-    on_success: Vec<Arc<Entry>>,
+    on_success: Vec<Arc<Rule>>,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct Rule {
+    /// The header's name.
     name: Vec<u8>,
-    change: Change,
-    condition: Condition,
+    action: Action,
+    when: When,
     origin: Origin,
 }
 
+/// What a line does with its header.
 #[derive(Debug)]
-enum Change {
-    /// `set`, `add`, `append`, `merge`, `setifempty`; the first takes the earlier values away.
-    Put { replaces: bool, value: Value },
-    /// `unset`.
+enum Action {
+    Put(How, Value),
     Unset,
+    Edit(Edit),
+    /// `echo`, `note`: no value is new.
+    Other,
+}
+
+/// How a value meets those that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    /// It replaces them.
+    Set,
+    /// Beside them.
+    Add,
+    /// After a comma.
+    Append,
+    /// After a comma, unless it is among them.
+    Merge,
+    /// Only where there are none.
+    SetIfEmpty,
+}
+
+/// `edit`, `edit*`: what takes the place of a match.
+#[derive(Debug)]
+struct Edit {
+    pattern: Pattern,
+    value: Value,
+    /// `edit*`: every match is meant.
+    all: bool,
 }
 
 #[derive(Debug)]
 enum Value {
-    Expr(StringExpr),
     Format(Vec<Piece>),
+    Expr(StringExpr),
 }
 
-/// A part of a format string; what else may stand behind a `%` is made of harmless characters.
+/// A part of a format string.
 #[derive(Debug)]
 enum Piece {
     Text(Vec<u8>),
     /// `%{NAME}e`.
     Variable(Vec<u8>),
+    /// Times, loads and facts of TLS: made of harmless characters, and not known here.
+    Measured,
 }
 
+/// When a line counts.
 #[derive(Debug)]
-enum Condition {
-    None,
+enum When {
+    Always,
+    /// `early`: before everything, and only at server level.
+    Early,
     /// `env=NAME` or `env=!NAME`: the name, and whether it has to be there.
-    Variable(Vec<u8>, bool),
+    Env(Vec<u8>, bool),
     Expr(Expr),
 }
 
 impl DirRecord {
     /// merge_headers_config: what was said later comes later.
     pub fn merge(base: &Self, new: &Self) -> Self {
-        let joined = |base: &[Arc<Entry>], new: &[Arc<Entry>]| base.iter().chain(new).cloned().collect();
-        DirRecord { always: joined(&base.always, &new.always), on_success: joined(&base.on_success, &new.on_success) }
+        let joined = |base: &[Arc<Rule>], new: &[Arc<Rule>]| base.iter().chain(new).cloned().collect();
+        DirRecord {
+            request: joined(&base.request, &new.request),
+            always: joined(&base.always, &new.always),
+            on_success: joined(&base.on_success, &new.on_success),
+        }
     }
 
-    /// `Header [always|onsuccess] ACTION NAME [VALUE] [CONDITION]`.
+    /// `Header [always|onsuccess] ACTION NAME [VALUE] [CONDITION]`, `RequestHeader ACTION NAME [VALUE] [CONDITION]`; a
+    /// line that the server refuses adds nothing.
     pub fn command(&mut self, cmd: &Command) {
-        if cmd.name != "Header" {
-            return;
-        }
         let mut rest = cmd.raw;
         let mut action = getword_conf(&mut rest).to_ascii_lowercase();
-        let always = action == b"always";
-        if always || action == b"onsuccess" {
-            action = getword_conf(&mut rest).to_ascii_lowercase();
-        }
-        let name = getword_conf(&mut rest).into_owned();
-        let mut next = || (!rest.is_empty()).then(|| getword_conf(&mut rest).into_owned());
-        let (first, second) = (next(), next());
-        let (change, condition) = match action.as_slice() {
-            b"set" | b"add" | b"append" | b"merge" | b"setifempty" => {
-                let Some(value) = first.and_then(|value| Value::parse(&value, cmd)) else { return };
-                (Change::Put { replaces: action == b"set", value }, second)
-            }
-            b"unset" => (Change::Unset, first),
-            // An edit has a value to begin with, a note and an echo bring no new one.
+        let list = match (cmd.name, action.as_slice()) {
+            ("RequestHeader", _) => &mut self.request,
+            ("Header", b"always") => &mut self.always,
+            ("Header", _) => &mut self.on_success,
             _ => return,
         };
-        // What is set early is part of the response before anything else is.
-        let condition = match condition.as_deref().map(|text| text.split_at(text.len().min(5))) {
-            None => Condition::None,
-            Some((start, rest)) if start.eq_ignore_ascii_case(b"expr=") => {
-                match expr::parse(rest, cmd.expr_context()) {
-                    Ok(condition) => Condition::Expr(condition),
-                    Err(_) => return,
-                }
+        if cmd.name == "Header" && matches!(action.as_slice(), b"always" | b"onsuccess") {
+            action = getword_conf(&mut rest).to_ascii_lowercase();
+        }
+        list.extend(Rule::parse(&action, rest, cmd).map(Arc::new));
+    }
+}
+
+impl Rule {
+    /// header_inout_cmd: what stands behind the action.
+    fn parse(action: &[u8], mut rest: &[u8], cmd: &Command) -> Option<Rule> {
+        let name = getword_conf(&mut rest).split(|&byte| byte == b':').next().unwrap_or_default().to_vec();
+        let mut words: Vec<Vec<u8>> = Vec::new();
+        while !rest.is_empty() {
+            words.push(getword_conf(&mut rest).into_owned());
+        }
+        let put = |how| Some(Action::Put(how, Value::parse(words.first()?, cmd)?));
+        let (action, taken) = match action {
+            b"set" => (put(How::Set)?, 1),
+            b"add" => (put(How::Add)?, 1),
+            b"append" => (put(How::Append)?, 1),
+            b"merge" => (put(How::Merge)?, 1),
+            b"setifempty" => (put(How::SetIfEmpty)?, 1),
+            b"unset" => (Action::Unset, 0),
+            b"edit" | b"edit*" => {
+                let pattern = Pattern::new(words.first()?, Options::apache(false)).ok()?;
+                let value = Value::parse(words.get(1)?, cmd)?;
+                (Action::Edit(Edit { pattern, value, all: action == b"edit*" }), 2)
             }
-            Some((start, rest)) if start[..start.len().min(4)].eq_ignore_ascii_case(b"env=") => {
-                let variable = [&start[4..], rest].concat();
-                match variable.strip_prefix(b"!") {
-                    Some(name) => Condition::Variable(name.to_vec(), false),
-                    None => Condition::Variable(variable, true),
-                }
-            }
-            Some(_) => Condition::None,
+            b"echo" => (Action::Other, 0),
+            _ => (Action::Other, 1),
         };
-        let name = name.split(|&byte| byte == b':').next().unwrap_or_default().to_vec();
-        let entry = Arc::new(Entry { name, change, condition, origin: cmd.origin });
-        if always { self.always.push(entry) } else { self.on_success.push(entry) }
+        let when = When::parse(words.get(taken).map(Vec::as_slice), cmd.expr_context())?;
+        Some(Rule { name, action, when, origin: cmd.origin })
+    }
+
+    fn is_of(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// Whether the line's condition holds; one that cannot be evaluated counts as true (AH01501).
+    fn applies<'c>(&self, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<bool, Failure> {
+        match &self.when {
+            When::Always | When::Early => Ok(true),
+            When::Env(name, wanted) => Ok(r.subprocess_env.contains(name) == *wanted),
+            When::Expr(condition) => match test_expr(condition, r, cx) {
+                Err(Failure::Error(_)) => Ok(true),
+                tested => tested,
+            },
+        }
+    }
+}
+
+impl When {
+    fn parse(word: Option<&[u8]>, context: expr::Context) -> Option<When> {
+        let Some(word) = word else { return Some(When::Always) };
+        let starts = |prefix: &[u8]| word.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+        if word.eq_ignore_ascii_case(b"early") {
+            return Some(When::Early);
+        }
+        if starts(b"env=") {
+            let name = &word[4..];
+            return Some(match name.strip_prefix(b"!") {
+                Some(name) => When::Env(name.to_vec(), false),
+                None => When::Env(name.to_vec(), true),
+            });
+        }
+        starts(b"expr=").then(|| expr::parse(&word[5..], context).ok()).flatten().map(When::Expr)
     }
 }
 
@@ -133,32 +212,34 @@ impl Value {
                 name = &rest[1..end];
                 rest = &rest[end + 1..];
             }
-            if rest.first() == Some(&b'e') {
-                pieces.push(Piece::Variable(name.to_vec()));
-            }
+            pieces.push(match rest.first() {
+                Some(b'e') => Piece::Variable(name.to_vec()),
+                Some(b'%') | None => Piece::Text(b"%".to_vec()),
+                Some(_) => Piece::Measured,
+            });
             rest = rest.get(1..).unwrap_or_default();
         }
         Some(Value::Format(pieces))
     }
 
-    /// Whether the value holds a control character for this request.
-    fn is_bad<'c>(&self, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<bool, Failure> {
-        match self {
-            Value::Format(pieces) => Ok(pieces.iter().any(|piece| match piece {
-                Piece::Text(text) => has_control(text),
-                // The ends of lines in a variable become blanks (unwrap_header).
-                Piece::Variable(name) => r
-                    .subprocess_env
-                    .get(name)
-                    .is_some_and(|value| value.iter().any(|&byte| !matches!(byte, b'\r' | b'\n') && is_control(byte))),
-            })),
-            Value::Expr(text) => match text.constant() {
-                Some(constant) => Ok(has_control(constant)),
-                // An expression hands on what the request brought, so one without control characters brings none.
-                None if is_clean(r) => Ok(false),
-                None => Ok(has_control(&expr_text(text, r, cx)?)),
-            },
+    /// The value for this request (process_tags).
+    ///
+    /// # Errors
+    /// An expression that fails, or something that is not known here.
+    fn text<'c>(&self, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<Vec<u8>, Failure> {
+        let pieces = match self {
+            Value::Expr(text) => return expr_text(text, r, cx),
+            Value::Format(pieces) => pieces,
+        };
+        let mut text = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Text(part) => text.extend_from_slice(part),
+                Piece::Variable(name) => text.extend_from_slice(r.subprocess_env.get(name).unwrap_or(b"(null)")),
+                Piece::Measured => return Err(Failure::Unknown),
+            }
         }
+        Ok(text)
     }
 }
 
@@ -183,88 +264,12 @@ fn unescape(text: &[u8]) -> Vec<u8> {
     found
 }
 
-fn is_control(byte: u8) -> bool {
-    byte < b' ' && byte != b'\t' || byte == 0x7f
-}
-
-fn has_control(text: &[u8]) -> bool {
-    text.iter().any(|&byte| is_control(byte))
-}
-
-/// Whether nothing that the request brought, decoded or rewritten, holds a control character.
-fn is_clean(r: &RequestRec) -> bool {
-    let parts = [Some(&r.uri), r.args.as_ref(), r.filename.as_ref(), Some(&r.path_info)];
-    !parts.into_iter().flatten().any(|part| has_control(part))
-        && !r.subprocess_env.iter().any(|(_, value)| has_control(value))
-        && r.prev.as_ref().is_none_or(|prev| !has_control(&prev.uri))
-}
-
-/// The directive that spoils a response, and how.
-pub(crate) type Spoiled = Option<(Origin, &'static Cause)>;
-
-/// The directive that spoils the response of `r`, if one does: a success carries what every `Header` adds, an error
-/// only what the `always` ones do.
-///
-/// # Errors
-/// An expression that nobody can evaluate.
-pub(crate) fn spoiled<'c>(r: &mut RequestRec<'c>, success: bool, cx: &mut Cx<'c>) -> Result<Spoiled, Failure> {
-    let Some(record) = r.per_dir.headers.clone() else { return Ok(None) };
-    let strict = r.server.core.unsafe_protocol.is_none_or(|setting| !setting);
-    for entries in [Some(&record.always), Some(&record.on_success).filter(|_| success)].into_iter().flatten() {
-        let mut bad: Vec<&Entry> = Vec::new();
-        for entry in entries {
-            let spoils = match &entry.change {
-                Change::Unset => false,
-                Change::Put { value, .. } => bad_name(&entry.name, strict) || value.is_bad(r, cx)?,
-            };
-            let replaces = !matches!(entry.change, Change::Put { replaces: false, .. });
-            let concerns = bad.iter().any(|earlier| earlier.name.eq_ignore_ascii_case(&entry.name));
-            if !(spoils || replaces && concerns) || !applies(entry, r, cx)? {
-                continue;
-            }
-            if replaces {
-                bad.retain(|earlier| !earlier.name.eq_ignore_ascii_case(&entry.name));
-            }
-            if spoils {
-                bad.push(entry);
-            }
-        }
-        if let Some(first) = bad.first() {
-            let name = bad_name(&first.name, strict);
-            let cause = if name { &cause::apache::RESPONSE_HEADER_NAME } else { &cause::apache::RESPONSE_HEADER };
-            return Ok(Some((first.origin, cause)));
-        }
-    }
-    Ok(None)
-}
-
-fn applies<'c>(entry: &Entry, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<bool, Failure> {
-    match &entry.condition {
-        Condition::None => Ok(true),
-        Condition::Variable(name, wanted) => Ok(r.subprocess_env.contains(name) == *wanted),
-        // One that cannot be evaluated counts as true (AH01501).
-        Condition::Expr(condition) => match test_expr(condition, r, cx) {
-            Err(Failure::Error(_)) => Ok(true),
-            tested => tested,
-        },
-    }
-}
-
-/// A name is a token; under `HttpProtocolOptions Unsafe` it only has no blanks and control characters.
-fn bad_name(name: &[u8], strict: bool) -> bool {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let fine = |byte: u8| if strict { token(byte) } else { byte > b' ' && byte != 0x7f };
-    name.is_empty() || !name.iter().all(|&byte| fine(byte))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{bad_name, has_control, unescape};
+    use super::unescape;
 
     #[test]
-    fn names_are_tokens_and_values_hold_no_control_characters() {
-        assert!(!bad_name(b"X-Frame-Options", true));
-        assert!(bad_name(b"X?Bad", true) && !bad_name(b"X?Bad", false) && bad_name(b"X Bad", false));
-        assert!(has_control(&unescape(b"a\\nb")) && !has_control(&unescape(b"a\\tb\\q")));
+    fn four_characters_may_be_escaped() {
+        assert_eq!(unescape(b"a\\nb\\\\\\t\\q\\"), b"a\nb\\\t\\q\\");
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use crate::apache::load::Modules;
 use crate::apache::{
-    access, actions, alias, content, core, env, expr, filters, header_edits, headers, mime, negotiation, proxy,
-    remoteip, rewrite, setenvif, speling, userdir, vhost, vhost_alias,
+    access, actions, alias, content, core, env, expr, filters, headers, mime, negotiation, proxy, remoteip, rewrite,
+    setenvif, speling, userdir, vhost, vhost_alias,
 };
 use crate::pattern::Pattern;
 use crate::source::{Origin, Setting};
@@ -333,7 +333,6 @@ records! {
         /// Other filters.
         filters: filters::Record, merge;
         /// mod_headers, for what comes after it.
-        header_edits: header_edits::Record, merge;
         /// mod_filter.
         filter: content::include::FilterRecord, merge;
         /// mod_ssl.

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
 use crate::apache::variables::RequestScope;
-use crate::apache::{Config, access, header_edits, proxy, remoteip, setenvif};
+use crate::apache::{Config, access, headers, proxy, remoteip, setenvif};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs::Disk;
 use crate::outcome::{Decision, Outcome};
@@ -187,7 +187,7 @@ fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
     run_all(
         &[
-            header_edits::post_read_request,
+            headers::post_read_request,
             proxy::detect,
             remoteip::post_read_request,
             setenvif::post_read_request,

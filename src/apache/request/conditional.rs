@@ -2,10 +2,10 @@
 
 use crate::apache::content::include;
 use crate::apache::core::{FileETag, RangeLimit};
-use crate::apache::header_edits::Fate;
+use crate::apache::headers::Fate;
 use crate::apache::model::M_GET;
 use crate::apache::request::{Cx, Handled, RequestRec};
-use crate::apache::{filters, header_edits};
+use crate::apache::{filters, headers};
 use crate::cause;
 use crate::fact::{Question, Subject};
 use crate::fs::Stat;
@@ -204,7 +204,7 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
         return Handled::Ok;
     }
     let path = facts.path.display();
-    let header_changed = |name: &[u8]| header_edits::fate(r, name) == Fate::Changed;
+    let header_changed = |name: &[u8]| headers::fate(r, name) == Fate::Changed;
     if filters::transform(r, cx) || header_changed(b"Content-Range") || header_changed(b"Content-Type") {
         // What the filters make of the body is not simulated, nor are validators that they change or take away.
         let question = Question::new(Subject::Other(format!("what the output filters make of {path}")));
@@ -216,7 +216,7 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
     if let Some(value) = r.headers_in.get(b"If-Range") {
         // Without a Last-Modified the date of the file counts.
         let validator: &[u8] = if value.starts_with(b"\"") { b"ETag" } else { b"Last-Modified" };
-        let matches = match header_edits::fate(r, validator) {
+        let matches = match headers::fate(r, validator) {
             Fate::Removed if validator == b"ETag" => false,
             Fate::Kept | Fate::Removed => if_range(r, facts, cx) != Condition::NoMatch,
             Fate::Changed => cx.assume(

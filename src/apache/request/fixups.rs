@@ -4,7 +4,7 @@ use crate::apache::content::{dav, dir, include};
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
-use crate::apache::{alias, env, header_edits, mime, negotiation, proxy, rewrite, speling};
+use crate::apache::{alias, env, headers, mime, negotiation, proxy, rewrite, speling};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::source::Setting;
@@ -24,7 +24,7 @@ const FIXUPS: [Hook; 10] = [
     include::fixups,
     speling::fixups,
     dir::fixups,
-    header_edits::fixups,
+    headers::fixups,
 ];
 
 /// ap_run_type_checker, then the core's overrides, which run first among the fixups (core_override_type).
