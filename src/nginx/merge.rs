@@ -151,10 +151,14 @@ impl<'l> Reader<'l> {
     /// The first `server` of an `upstream` block, if every one of them is `down` (case `nobody-of-the-group-is-up`).
     fn none_live(&self, block: Placed<'l>) -> Option<Origin> {
         let named = |name: &'static [u8]| self.loaded.children(block).filter(move |placed| self.name(placed) == name);
-        let first = named(b"server").next()?.origin();
-        // upstream_fair chooses by its own lights.
+        let mut servers = named(b"server");
+        let first = servers.next()?;
+        // upstream_fair asks the only server of a group without looking at it (case `fair-asks-its-only-server`).
+        if named(b"fair").next().is_some() && servers.next().is_none() {
+            return None;
+        }
         let is_down = |placed: Placed<'l>| self.args(&placed).iter().skip(1).any(|parameter| *parameter == b"down");
-        (named(b"server").all(is_down) && named(b"fair").next().is_none()).then_some(first)
+        named(b"server").all(is_down).then_some(first.origin())
     }
 
     /// The settings of a block, in a record that begins as its parent's.
