@@ -425,7 +425,8 @@ fn answer(mut target: Vec<u8>, status: u16, origin: Option<Origin>, r: &mut Requ
         return r.refuse(Decision::new(&cause::apache::REDIRECT).by(origin), status);
     }
     let cause = if status == 403 { &cause::apache::REDIRECT_403 } else { &cause::apache::REDIRECT_STATUS };
-    r.refuse(Decision::new(cause).by(origin), status)
+    // 0 says that all is well, and leaves the request without a file.
+    r.refuse(Decision::new(cause).by(origin), if status == 0 { 404 } else { status })
 }
 
 #[cfg(test)]

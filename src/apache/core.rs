@@ -376,3 +376,9 @@ impl ServerRecord {
         }
     }
 }
+
+/// Whether the server has a status line of its own for a status (`ap_index_of_response`); any other is sent as 500.
+pub(crate) fn has_status_line(status: u16) -> bool {
+    matches!(status, 100..=103 | 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=417 | 421..=424)
+        || matches!(status, 426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
+}

@@ -3,15 +3,9 @@
 use super::super::load::OPTION_NAMES;
 use super::Line;
 use super::values::{atoi, is_one_of};
+use crate::apache::core::has_status_line;
 use crate::apache::model::M_INVALID;
 use crate::apache::{expr, fnmatch, lex};
-
-/// The statuses that `ErrorDocument` knows (`ap_index_of_response`).
-const STATUSES: &[u16] = &[
-    100, 101, 102, 103, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226, 300, 301, 302, 303, 304, 305, 307, 308, 400,
-    401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 424, 425,
-    426, 428, 429, 431, 451, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511,
-];
 
 /// Checks a directive of the core; `None`: it is none that is checked here.
 pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
@@ -131,7 +125,7 @@ fn allow_override_list(line: &Line) -> Result<(), String> {
 
 fn error_document(line: &Line) -> Result<(), String> {
     let status = atoi(line.word(0), i64::from(i32::MAX));
-    if !u16::try_from(status).is_ok_and(|status| STATUSES.contains(&status)) {
+    if !u16::try_from(status).is_ok_and(has_status_line) {
         return Err(format!("unsupported HTTP response code {}", line.lossy(0)));
     }
     let text = line.word(1);

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::apache::core::{ErrorDocument, is_url};
+use crate::apache::core::{ErrorDocument, has_status_line, is_url};
 use crate::apache::expr::Failure;
 use crate::apache::headers;
 use crate::apache::model::M_GET;
@@ -63,6 +63,8 @@ fn first_error(r: &RequestRec) -> (u16, Option<Decision>) {
 /// ap_die. An error while an error document is served never looks for another one: the client sees the first status.
 /// The status of a redirect that mod_rewrite abandoned counts as an earlier error.
 fn die<'c>(status: u16, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> End {
+    // One that the server has no line for is a 500 in every respect (case `statuses-without-a-line`).
+    let status = if has_status_line(status) { status } else { 500 };
     if r.status != 200 {
         let (first, decision) = match r.prev.as_ref().is_some_and(|parent| parent.status != 200) {
             true => first_error(r),

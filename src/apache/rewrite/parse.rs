@@ -2,6 +2,7 @@
 //! reads them: it splits its lines itself, and its errors are configuration errors.
 
 use super::{Condition, Map, MapKind, Options, Rule, RuleFlags, Test};
+use crate::apache::core::has_status_line;
 use crate::apache::escape::atoi;
 use crate::apache::expr;
 use crate::apache::lex::is_space;
@@ -206,7 +207,7 @@ fn redirect_flag(rule: &mut Rule, value: &[u8]) -> Result<(), String> {
         [b'0'..=b'9', ..] => {
             let invalid = || format!("invalid HTTP response code '{}' for flag 'R'", lossy(value));
             let status = u16::try_from(atoi(value)).map_err(|_| invalid())?;
-            if !is_known_status(status) {
+            if !has_status_line(status) {
                 return Err(invalid());
             }
             if !(300..400).contains(&status) {
@@ -219,12 +220,6 @@ fn redirect_flag(rule: &mut Rule, value: &[u8]) -> Result<(), String> {
         _ => 0,
     };
     Ok(())
-}
-
-/// Whether the server has a status line for it (`ap_index_of_response`).
-fn is_known_status(status: u16) -> bool {
-    matches!(status, 100..=103 | 200..=208 | 226 | 300..=305 | 307 | 308 | 400..=417 | 421..=424)
-        || matches!(status, 426 | 428 | 429 | 431 | 451 | 500..=508 | 510 | 511)
 }
 
 /// Reads the arguments of a `RewriteCond`.
