@@ -255,6 +255,8 @@ fn read_map<'c>(
             cx.inquiry.unanswerable(question);
             return Err(Handled::Unknown);
         }
+        // A directory is opened like a file, and nothing is read from it: a map without variants.
+        Err(denied) if denied.errno == Errno::Eisdir => Default::default(),
         Err(denied) if matches!(denied.errno, Errno::Enoent | Errno::Enotdir) => {
             return Err(r.refuse(Decision::new(&cause::apache::TYPE_MAP_MISSING).by(mapped_by), 404));
         }

@@ -9,6 +9,7 @@ use crate::apache::request::subrequest::internal_redirect;
 use crate::apache::request::{Cx, Handled, RequestRec, conditional, handler_is};
 use crate::cause;
 use crate::fact::{Fact, Question};
+use crate::fs::Errno;
 use crate::outcome::Decision;
 
 /// Largest send-as-is file read for its headers, in bytes.
@@ -34,7 +35,16 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         Err(denied) => {
             let mut decision = Decision::new(&cause::apache::ASIS_UNREADABLE).by(r.mapped_by);
             decision.path = Some(denied.path);
-            return r.refuse(decision, 403);
+            if denied.errno != Errno::Eisdir {
+                return r.refuse(decision, 403);
+            }
+            // A directory is opened like a file; it breaks off when its body is to be sent (case
+            // `directories-as-they-are`).
+            if r.method == b"HEAD" {
+                return Handled::Ok;
+            }
+            r.decision = Some(decision);
+            return Handled::Closed;
         }
     };
     match headers(&text) {
