@@ -65,7 +65,11 @@ enum Passed {
     No,
     /// `!`: no other line is tried.
     Excluded,
-    To(Vec<u8>),
+    To {
+        url: Vec<u8>,
+        /// Made of the target as it was sent.
+        raw: bool,
+    },
     MatchLimit,
 }
 
@@ -160,22 +164,36 @@ fn without_socket(url: &[u8]) -> Vec<u8> {
 impl Pass {
     /// `ap_proxy_trans_match`.
     fn apply(&self, r: &RequestRec) -> Passed {
-        let to = match &self.from {
+        // `nocanon` hands the target on as it was sent, unless decoding has changed what matches (AH01136).
+        let raw = Some(r.unparsed_uri.as_slice()).filter(|_| self.no_canon);
+        let (to, raw) = match &self.from {
             From::Prefix(path) => match alias::covered(&r.uri, path) {
                 0 => return Passed::No,
-                length => [&self.to, &r.uri[length..]].concat(),
+                length => {
+                    let raw = raw.filter(|raw| alias::covered(raw, path) == length);
+                    ([&self.to, &raw.unwrap_or(&r.uri)[length..]].concat(), raw.is_some())
+                }
             },
-            From::Pattern(pattern) => match pattern.captures(&r.uri) {
-                Ok(None) => return Passed::No,
-                Err(_) => return Passed::MatchLimit,
-                Ok(Some(captures)) => match substitute(&self.to, &r.uri, &captures) {
+            From::Pattern(pattern) => {
+                let on_raw = match raw.map(|raw| pattern.captures(raw)).transpose() {
+                    Ok(captures) => captures.flatten(),
+                    Err(_) => return Passed::MatchLimit,
+                };
+                let decoded = match pattern.captures(&r.uri) {
+                    Ok(None) => return Passed::No,
+                    Err(_) => return Passed::MatchLimit,
+                    Ok(Some(captures)) => captures,
+                };
+                let is_raw = on_raw.is_some();
+                let subject = raw.filter(|_| is_raw).unwrap_or(&r.uri);
+                match substitute(&self.to, subject, on_raw.as_ref().unwrap_or(&decoded)) {
                     // Without a group in the URL the whole path is added.
-                    same if same == self.to => [&self.to, r.uri.as_slice()].concat(),
-                    filled => filled,
-                },
-            },
+                    same if same == self.to => ([&self.to, subject].concat(), is_raw),
+                    filled => (filled, is_raw),
+                }
+            }
         };
-        if self.to == b"!" { Passed::Excluded } else { Passed::To(to) }
+        if self.to == b"!" { Passed::Excluded } else { Passed::To { url: to, raw } }
     }
 }
 
@@ -219,7 +237,7 @@ pub(crate) fn pre_translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) ->
     for (pass, origin) in server.passes.iter().filter(|(pass, _)| pass.early) {
         match pass.apply(r) {
             Passed::No => {}
-            Passed::Excluded | Passed::To(_) | Passed::MatchLimit => {
+            Passed::Excluded | Passed::To { .. } | Passed::MatchLimit => {
                 return cx.unanswerable(Subject::Opaque("ProxyPass mapping=".to_owned()), Some(*origin));
             }
         }
@@ -248,10 +266,10 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
             Passed::MatchLimit => {
                 return cx.unanswerable(Subject::MatchLimit("ProxyPassMatch".into()), Some(*origin));
             }
-            Passed::To(url) => {
+            Passed::To { url, raw } => {
                 let file = [b"proxy:", url.as_slice()].concat();
                 cx.note("translate_name", Some(*origin), || Event::Mapped { file: file.clone() });
-                if pass.no_canon {
+                if raw {
                     r.notes.set(b"proxy-nocanon", b"1");
                 }
                 r.filename = Some(file);
