@@ -135,6 +135,7 @@ causes! {
     DIRECTORY_NOT_SERVED: "directory-not-served", "handler", Some("AH00129"), "a directory is not served as a file";
     PATH_INFO_NOT_ACCEPTED: "path-info-not-accepted", "handler", Some("AH00130"), "the path goes on behind a file";
     METHOD_NOT_ALLOWED: "method-not-allowed", "handler", None, "the file is served for GET, POST and OPTIONS only";
+    METHOD_NOT_IMPLEMENTED: "method-not-implemented", "handler", None, "the page of the module answers GET and HEAD only";
     UNKNOWN_METHOD: "unknown-method", "handler", Some("AH00135"), "the method is not known";
     BODY_TOO_LARGE: "body-too-large", "handler", Some("AH01587"), "the body is larger than allowed";
     RESPONSE_HEADER: "response-header", "handler", Some("AH02430"), "a header that the configuration adds holds control characters";

@@ -64,15 +64,21 @@ fn redirect_handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
 
 /// Pages that modules make up themselves.
 fn status_handlers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    const PAGES: [(&str, &str, bool); 4] = [
-        ("server-status", "status_module", false),
-        ("server-info", "info_module", false),
-        ("balancer-manager", "proxy_balancer_module", true),
-        ("ldap-status", "ldap_module", false),
+    const PAGES: [(&str, &str); 5] = [
+        ("server-status", "status_module"),
+        ("server-info", "info_module"),
+        ("balancer-manager", "proxy_balancer_module"),
+        ("ldap-status", "ldap_module"),
+        ("md-status", "md_module"),
     ];
-    let page = PAGES.iter().find(|(name, module, _)| handler_is(r, name) && cx.has_module(module));
+    let page = PAGES.iter().find(|(name, module)| handler_is(r, name) && cx.has_module(module));
     match page {
-        Some((_, _, post)) if r.method_number == M_GET || (*post && r.method_number == M_POST) => Handled::Ok,
+        Some(_) if r.method_number == M_GET => Handled::Ok,
+        Some(("balancer-manager", _)) if r.method_number == M_POST => Handled::Ok,
+        Some(("md-status", _)) => {
+            let by = r.handler.as_ref().and_then(|handler| handler.origin);
+            r.refuse(Decision::new(&cause::apache::METHOD_NOT_IMPLEMENTED).by(by), 501)
+        }
         _ => Handled::Declined,
     }
 }
