@@ -106,7 +106,10 @@ pub(crate) trait Scope {
     /// The size of a regular file, 0 for anything else.
     fn file_size(&mut self, path: &[u8]) -> Fact<u64>;
     /// A sub-request by URI or file name that must not fail.
-    fn probe(&mut self, probe: Probe, target: &[u8]) -> Fact<bool>;
+    ///
+    /// # Errors
+    /// The server breaks down over it.
+    fn probe(&mut self, probe: Probe, target: &[u8]) -> Result<Fact<bool>, Failure>;
     /// Whether the client's address lies in a net.
     fn client_in(&mut self, net: &Network) -> bool;
     /// The addresses of the left operand of `-ipmatch`, which may be a name; empty where there are none.
@@ -350,8 +353,8 @@ mod tests {
             Fact::Known(0)
         }
 
-        fn probe(&mut self, _: Probe, _: &[u8]) -> Fact<bool> {
-            Fact::Known(true)
+        fn probe(&mut self, _: Probe, _: &[u8]) -> Result<Fact<bool>, Failure> {
+            Ok(Fact::Known(true))
         }
 
         fn client_in(&mut self, net: &Network) -> bool {

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::apache::access::address::Network;
-use crate::apache::expr::{FileTest, Probe, Scope, Table};
+use crate::apache::expr::{Failure, FileTest, Probe, Scope, Table};
 use crate::apache::request::{Cx, RequestRec, subrequest};
 use crate::fact::{Fact, Question, Subject};
 use crate::fs::{FileKind, Follow, Stat};
@@ -195,29 +195,33 @@ impl Scope for RequestScope<'_, '_> {
         }
     }
 
-    fn probe(&mut self, probe: Probe, target: &[u8]) -> Fact<bool> {
+    fn probe(&mut self, probe: Probe, target: &[u8]) -> Result<Fact<bool>, Failure> {
         let status = match probe {
             // The server's own guard against a condition that asks about itself.
             Probe::Uri if self.r.main.as_ref().is_some_and(|main| main.uri == self.r.uri) => {
-                return Fact::Known(false);
+                return Ok(Fact::Known(false));
             }
             Probe::Uri => subrequest::sub_req_lookup_uri(target, self.r, self.cx).status().map(|status| status < 400),
-            // Before a file is known the server has no directory to look in, and breaks down.
-            Probe::File if self.r.filename.is_none() => None,
+            // Before a file is known the server has no directory to look in, and its process breaks down.
+            Probe::File if self.r.filename.is_none() => {
+                let words = "what the server does with -F before a file is known: its process breaks down";
+                self.cx.inquiry.unanswerable(Question::at(Subject::Other(words.to_owned()), self.origin));
+                return Err(Failure::Unknown);
+            }
             Probe::File => {
                 let sub = subrequest::sub_req_lookup_file(target, self.r, self.cx);
                 let exists = sub.r.filename.clone().is_some_and(|name| stat(&name, Follow::Yes, self.cx).is_some());
                 sub.status().map(|status| status < 300 && exists)
             }
         };
-        match status {
+        Ok(match status {
             Some(answer) => Fact::Known(answer),
             None => {
                 let target = String::from_utf8_lossy(target);
                 let subject = Subject::Other(format!("what a sub-request for {target} is answered"));
                 Fact::Unknown(Question::at(subject, self.origin))
             }
-        }
+        })
     }
 
     fn client_in(&mut self, net: &Network) -> bool {

@@ -212,7 +212,7 @@ impl<'e> Evaluation<'e> {
     }
 
     fn probe(&mut self, probe: Probe, target: &[u8]) -> Result<bool, Failure> {
-        match self.scope.probe(probe, target) {
+        match self.scope.probe(probe, target)? {
             Fact::Known(answer) => Ok(answer),
             Fact::Unknown(question) => Ok(self.decide(question)),
         }

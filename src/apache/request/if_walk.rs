@@ -53,3 +53,29 @@ fn walk_list<'c>(list: &SectionList, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) ->
     walk.finish(list, r, cx);
     Ok(nested)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::fact::Answers;
+    use crate::fs::memory::MemoryFs;
+    use crate::outcome::Outcome;
+    use crate::request::Request;
+    use crate::server::LoadOptions;
+    use crate::world::{NoResolver, World};
+
+    /// Conditions of the server level are looked at before a file is known, too, and `-F` then breaks the server down
+    /// (2.4.71 closes the connection): whatever the section holds, nothing is promised.
+    #[test]
+    fn a_probe_before_a_file_is_known_makes_the_answer_unknown() {
+        let text = "ServerRoot /\nListen 80\nDocumentRoot /www\nLoadModule mpm_event_module m/mod_mpm_event.so\n\
+            <If \"-F '/www/a'\">\n</If>\n";
+        let fs = MemoryFs::new().file("/httpd.conf", text).file("/www/a", "x");
+        let config = crate::apache::load(&LoadOptions::new(Path::new("/httpd.conf")), &fs);
+        let answers = Answers::default();
+        let world = World { fs: &fs, worker: None, resolver: &NoResolver, now: None, answers: &answers, trace: false };
+        let run = crate::apache::evaluate(&config, &Request::get("/a", "localhost"), &world);
+        assert_eq!(run.outcome, Outcome::Unknown);
+    }
+}
