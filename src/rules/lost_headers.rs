@@ -2,6 +2,9 @@
 //! at all.
 
 use super::blocks::{Block, Blocks, Line};
+use crate::finding::Level;
+use crate::fix::{Edit, Fix, Safety};
+use crate::lint::subject::Findings;
 
 /// A block whose own list hides the one around it.
 pub(super) struct Lost<'b, 'a> {
@@ -19,9 +22,27 @@ impl Lost<'_, '_> {
         self.lines.iter().map(|line| String::from_utf8_lossy(line.words[0]).into_owned()).collect()
     }
 
-    /// Whether one of these headers is lost.
-    pub fn has(&self, names: &[&str]) -> bool {
-        self.names().iter().any(|lost| names.iter().any(|name| name.eq_ignore_ascii_case(lost)))
+    /// The finding: an error where one of `grave` is lost, with the lost lines in front of the block's own as its repair.
+    pub fn report(&self, blocks: &Blocks, message: String, grave: &[&str], found: &mut Findings) {
+        let related = self.lines.iter().take(5).map(|line| found.related(line.origin(), "is not sent here")).collect();
+        let is_grave = |lost: &String| grave.iter().any(|name| name.eq_ignore_ascii_case(lost));
+        let finding = found.at(self.first.origin(), message);
+        finding.related = related;
+        if self.names().iter().any(is_grave) {
+            finding.level(Level::Error);
+        }
+        let text = self.text(blocks);
+        let edit = text.and_then(|text| Edit::insert_before(blocks.sources(), self.first.placed.span, &text));
+        if let Some(edit) = edit {
+            finding.fixed_by(Fix::text("repeat the outer headers here", Safety::Safe, vec![edit]));
+        }
+    }
+
+    /// The lost directives as text, to be put in front of the block's own.
+    fn text(&self, blocks: &Blocks) -> Option<String> {
+        let texts = self.lines.iter().map(|line| std::str::from_utf8(blocks.sources().text(line.placed.span)).ok());
+        let texts: Option<Vec<&str>> = texts.collect();
+        texts.map(|texts| texts.join(" ")).filter(|text| !text.contains('\n'))
     }
 }
 
@@ -38,11 +59,4 @@ pub(super) fn lost<'b, 'a>(blocks: &'b Blocks<'a>, directive: &'b [u8]) -> Vec<L
         }
     }
     found
-}
-
-/// The lost directives as text, to be put in front of the block's own.
-pub(super) fn text(blocks: &Blocks, lost: &Lost) -> Option<String> {
-    let texts = lost.lines.iter().map(|line| std::str::from_utf8(blocks.sources().text(line.placed.span)).ok());
-    let texts: Option<Vec<&str>> = texts.collect();
-    texts.map(|texts| texts.join(" ")).filter(|text| !text.contains('\n'))
 }

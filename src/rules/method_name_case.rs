@@ -4,6 +4,7 @@ use super::lines::every;
 use super::sections::{Verdict, verdict};
 use super::spots::stranger;
 use super::{APACHE, Needs, Rule};
+use crate::apache::model::M_INVALID;
 use crate::finding::{Category, Level};
 use crate::fix::{Edit, Fix, Safety};
 use crate::lint::subject::{Findings, Subject};
@@ -21,26 +22,6 @@ pub(super) const RULE: Rule = Rule {
     check: Some(check),
 };
 
-/// The methods that the server knows by name.
-const KNOWN: [&str; 16] = [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "CONNECT",
-    "OPTIONS",
-    "TRACE",
-    "PATCH",
-    "PROPFIND",
-    "PROPPATCH",
-    "MKCOL",
-    "COPY",
-    "MOVE",
-    "LOCK",
-    "UNLOCK",
-];
-
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let mut lines = Vec::new();
@@ -52,7 +33,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let words = node.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
         let wrong = words.into_iter().find(|word| {
             let upper = word.to_ascii_uppercase();
-            *word != upper && KNOWN.contains(&upper.as_str())
+            *word != upper && config.methods.number(upper.as_bytes()) != M_INVALID
         });
         if let (Some(word), Some(spot)) = (wrong, line.spot(layout)) {
             lines.push((node.origin, node.name.clone(), word, spot));

@@ -1,9 +1,8 @@
 //! `proxy-header-redefinition`: one `proxy_set_header` of its own, and the back end is told none of those around it.
 
-use super::lost_headers::{self, lost};
+use super::lost_headers::lost;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
-use crate::fix::{Edit, Fix, Safety};
 use crate::lint::subject::{Findings, Subject};
 
 pub(super) const RULE: Rule = Rule {
@@ -34,17 +33,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             lost.block.shown(),
             lost.names().join(", ")
         );
-        let related = lost.lines.iter().take(5).map(|line| found.related(line.origin(), "is not sent here")).collect();
-        let text = lost_headers::text(blocks, &lost);
-        let edit = text.and_then(|text| Edit::insert_before(blocks.sources(), lost.first.placed.span, &text));
-        let finding = found.at(lost.first.origin(), message);
-        finding.related = related;
-        if lost.has(&TRUSTED) {
-            finding.level(Level::Error);
-        }
-        if let Some(edit) = edit {
-            finding.fixed_by(Fix::text("repeat the outer headers here", Safety::Safe, vec![edit]));
-        }
+        lost.report(blocks, message, &TRUSTED, found);
     }
 }
 
