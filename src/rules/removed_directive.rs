@@ -17,13 +17,14 @@ pub(crate) const RULE: Rule = Rule {
     check: None,
 };
 
-/// Directives that are gone: the server, the name in lower case, since when, and what is said instead.
+/// Directives that are gone: the server, the name in lower case, the first release without it (nginx: the commits that
+/// took it out; Apache: "Upgrading to 2.4 from 2.2"), and what is said instead.
 const GONE: [(Kind, &str, &str, &str); 14] = [
     (Kind::Nginx, "ssl", "1.25.1", "`listen … ssl`"),
-    (Kind::Nginx, "spdy_chunk_size", "1.9.5", "`http2 on`"),
-    (Kind::Nginx, "spdy_headers_comp", "1.9.5", "`http2 on`"),
+    (Kind::Nginx, "spdy_chunk_size", "1.19.7", "`http2 on`"),
+    (Kind::Nginx, "spdy_headers_comp", "1.19.7", "`http2 on`"),
     (Kind::Nginx, "limit_zone", "1.7.6", "`limit_conn_zone`"),
-    (Kind::Nginx, "so_keepalive", "1.1.11", "`so_keepalive=` of `listen`"),
+    (Kind::Nginx, "so_keepalive", "1.9.1", "`so_keepalive=` of `listen`"),
     (Kind::Apache, "rewritelog", "2.4", "`LogLevel rewrite:trace3`"),
     (Kind::Apache, "rewriteloglevel", "2.4", "`LogLevel rewrite:trace3`"),
     (Kind::Apache, "rewritelock", "2.4", "`Mutex … rewrite-map`"),
