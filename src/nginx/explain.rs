@@ -106,7 +106,9 @@ impl Teller<'_> {
 
     /// The record of the location at this place, and of the server around it.
     fn records(&self, location: Origin) -> Option<(&LocConf, &LocConf)> {
+        let chosen = self.run.seen.server;
         let servers = self.config.http.iter().flat_map(|http| &http.servers);
+        let servers = servers.filter(|server| chosen.is_none_or(|origin| origin == server.origin));
         servers.filter_map(|server| Some((&find(&server.locations.all, location)?.conf, &server.conf))).next()
     }
 }
