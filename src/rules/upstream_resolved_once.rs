@@ -1,5 +1,7 @@
 //! `upstream-resolved-once`: a name that is looked up when nginx starts, and never again.
 
+use std::collections::HashSet;
+
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
@@ -19,6 +21,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(blocks) = subject.blocks else { return };
+    let opened = blocks.http().filter_map(|block| block.opened.as_ref());
+    let groups: HashSet<&[u8]> =
+        opened.filter(|line| line.name == b"upstream").filter_map(|line| line.words.first().copied()).collect();
     for block in blocks.http() {
         for line in block.lines.iter().filter(|line| matches!(line.name, b"proxy_pass" | b"grpc_pass" | b"server")) {
             let Some(target) = line.words.first().and_then(|word| std::str::from_utf8(word).ok()) else { continue };
@@ -30,13 +35,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             let host = rest.split(['/', ':']).next().unwrap_or_default();
             // A single label is a group, or a container's name; a variable is looked up when it is used.
             let name = host.contains('.') && !rest.contains(['$', '[']) && host.parse::<std::net::IpAddr>().is_err();
-            let group = blocks.http().any(|other| {
-                other
-                    .opened
-                    .as_ref()
-                    .is_some_and(|opened| opened.name == b"upstream" && opened.words.first() == Some(&host.as_bytes()))
-            });
-            if name && !group && !target.starts_with("unix:") {
+            if name && !groups.contains(host.as_bytes()) && !target.starts_with("unix:") {
                 let message = format!(
                     "`{host}` is looked up once, when nginx starts: a change of its address goes unnoticed until the next reload"
                 );
