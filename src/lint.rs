@@ -60,8 +60,9 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
         Server::Nginx(config) => Some(Blocks::of(&config.loaded)),
         Server::Apache(_) => None,
     };
+    let is_asked = |rule: &Rule| settings.may_be_on(rule, &choice.select, &choice.ignore);
     for rule in rules::ALL {
-        let Some(check) = rule.check else { continue };
+        let Some(check) = rule.check.filter(|_| is_asked(rule)) else { continue };
         // A refused configuration answers nothing, so nothing about access can be proven on it. What else is wrong with its
         // text is wrong all the same.
         if refused && rule.category == Category::Access && !target.fragment() {
@@ -91,7 +92,7 @@ pub fn lint(target: &Target, server: &Server, world: &World, settings: &Loaded, 
     files.sort();
     files.dedup();
     let mut linted = Linted { files, ..Linted::default() };
-    suppress(&mut findings, &mut linted.silenced, sources, target);
+    suppress(&mut findings, &mut linted.silenced, sources, target, &is_asked);
     for mut finding in findings {
         let Some(rule) = rules::find(finding.rule) else { continue };
         let Some(level) = settings.level(rule, &finding.place.file, &choice.select, &choice.ignore) else { continue };
@@ -208,7 +209,13 @@ fn rule_of(problem: &Problem, sources: &SourceMap) -> Option<&'static Rule> {
 }
 
 /// Takes out what a comment silences; comments without a reason, or that silence nothing, become findings.
-fn suppress(findings: &mut Vec<Finding>, silenced: &mut usize, sources: &SourceMap, target: &Target) {
+fn suppress(
+    findings: &mut Vec<Finding>,
+    silenced: &mut usize,
+    sources: &SourceMap,
+    target: &Target,
+    is_asked: &dyn Fn(&Rule) -> bool,
+) {
     let mut read: HashSet<&Path> = HashSet::new();
     let mut complaints = Vec::new();
     for (_, file) in sources.files() {
@@ -236,7 +243,8 @@ fn suppress(findings: &mut Vec<Finding>, silenced: &mut usize, sources: &SourceM
                         || finding.rule != rule
                         || !suppression.covers(rule, finding.place.line)
                 });
-                if findings.len() == before {
+                // A rule that is off says nothing about its suppressions.
+                if findings.len() == before && rules::find(rule).is_none_or(is_asked) {
                     idle.push(format!("`{rule}`"));
                 }
             }

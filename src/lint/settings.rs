@@ -176,6 +176,13 @@ impl Loaded {
         on.then_some(level)
     }
 
+    /// Whether a rule may be on for some file: one that is off everywhere need not be asked.
+    pub fn may_be_on(&self, rule: &Rule, select: &[String], ignore: &[String]) -> bool {
+        let named = |names: &[String]| names.iter().any(|name| selects(name, rule));
+        let on = rule.default || named(select) || named(&self.settings.select);
+        (on || self.settings.path.iter().any(|path| named(&path.select))) && !named(ignore)
+    }
+
     /// Whether a file is left out.
     pub fn excludes(&self, file: &Path) -> bool {
         let relative = file.strip_prefix(&self.base).unwrap_or(file);
@@ -208,5 +215,15 @@ mod tests {
         assert_eq!(loaded.level(rule, Path::new("/etc/new/a.conf"), &[], &[]), Some(Level::Info));
         assert_eq!(loaded.level(rule, Path::new("/etc/old/a.conf"), &["core".to_owned()], &[]), Some(Level::Error));
         assert_eq!(loaded.level(rule, Path::new("/etc/new/a.conf"), &[], &["correctness".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_rule_that_is_off_everywhere_is_not_asked() {
+        let loaded = |text: &str| Loaded { settings: parse(text).expect("settings"), base: PathBuf::from("/") };
+        let rule = rules::find("trailing-whitespace").expect("a rule");
+        let (style, none): (&[String], &[String]) = (&["style".to_owned()], &[]);
+        assert!(!rule.default && !loaded("").may_be_on(rule, none, none));
+        assert!(loaded("").may_be_on(rule, style, none) && !loaded("").may_be_on(rule, style, style));
+        assert!(loaded("[[path]]\nglob = \"new/**\"\nselect = [\"style\"]\n").may_be_on(rule, none, none));
     }
 }
