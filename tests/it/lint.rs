@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         Trial::test("lint::exit_codes", exit_codes),
         Trial::test("lint::several_outputs_at_once", several_outputs_at_once),
         Trial::test("lint::a_comment_silences_with_a_reason", a_comment_silences_with_a_reason),
+        Trial::test("lint::a_comment_for_a_rule_that_is_off_is_not_unused", a_comment_for_a_rule_that_is_off),
         Trial::test("lint::a_baseline_holds_what_was_there", a_baseline_holds_what_was_there),
         Trial::test("lint::safe_repairs_are_written_and_keep_mode_and_line_ends", repairs_keep_the_file),
         Trial::test("lint::a_diff_is_a_patch_and_writes_nothing", a_diff_writes_nothing),
@@ -234,6 +235,16 @@ fn a_comment_silences_with_a_reason() -> Result<(), Failed> {
     fs::write(dir.path().join("site.conf"), silenced.replace("] the whole of ten", "]"))?;
     let output = text(&lint(dir.path(), &["--output", "concise", "site.conf"])?);
     expect(output.contains("[network-has-host-bits]") && output.contains("needs a reason"), output)
+}
+
+fn a_comment_for_a_rule_that_is_off() -> Result<(), Failed> {
+    let dir = place()?;
+    let idle = TEXT.replace("    # é\n", "    # why403: ignore[trailing-whitespace] generated\n");
+    fs::write(dir.path().join("site.conf"), idle)?;
+    let output = text(&lint(dir.path(), &["--output", "concise", "site.conf"])?);
+    expect(!output.contains("[suppression-unused]"), output)?;
+    let output = text(&lint(dir.path(), &["--output", "concise", "--select", "trailing-whitespace", "site.conf"])?);
+    expect(output.contains("site.conf:3:") && output.contains("[suppression-unused]"), output)
 }
 
 fn a_baseline_holds_what_was_there() -> Result<(), Failed> {
