@@ -123,7 +123,7 @@ pub(crate) struct ServerRecord {
     /// `StrictHostCheck`.
     pub strict_host_check: Option<Setting<bool>>,
     /// `HttpProtocolOptions Allow0.9`.
-    pub allow_http_09: Option<bool>,
+    pub allow_http_09: Option<Setting<bool>>,
     /// `HttpProtocolOptions Unsafe`.
     pub unsafe_protocol: Option<bool>,
     /// `HttpProtocolOptions RegisteredMethods`.
@@ -214,8 +214,8 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
         "httpprotocoloptions" => {
             for word in &cmd.args {
                 match word.to_ascii_lowercase().as_slice() {
-                    b"allow0.9" => server.allow_http_09 = Some(true),
-                    b"require1.0" => server.allow_http_09 = Some(false),
+                    b"allow0.9" => server.allow_http_09 = Some(Setting::new(true, origin)),
+                    b"require1.0" => server.allow_http_09 = Some(Setting::new(false, origin)),
                     b"strict" => server.unsafe_protocol = Some(false),
                     b"unsafe" => server.unsafe_protocol = Some(true),
                     b"registeredmethods" => server.registered_methods = Some(Setting::new(true, origin)),

@@ -206,20 +206,14 @@ pub(crate) fn detect<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         return cx.unanswerable(Subject::Opaque("ProxyRequests and CONNECT".into()), origin);
     }
     let target = r.unparsed_uri.clone();
-    let Some(colon) = memchr::memmem::find(&target, b"://").filter(|_| !target.starts_with(b"/")) else {
-        return Handled::Declined;
-    };
-    let authority = target[colon + 3..].split(|byte| matches!(byte, b'/' | b'?')).next().unwrap_or_default();
-    let (host, port) = match memchr::memrchr(b':', authority) {
-        Some(at) => {
-            (&authority[..at], std::str::from_utf8(&authority[at + 1..]).ok().and_then(|port| port.parse().ok()))
-        }
-        None => (authority, None),
-    };
+    let Some(asked) = r.parsed_uri.scheme.clone() else { return Handled::Declined };
     let own_scheme = scheme(r);
-    let port = port.unwrap_or(if own_scheme == b"https" { 443 } else { 80 });
-    let is_own = target[..colon].eq_ignore_ascii_case(&own_scheme)
-        && vhost::matches_request(&cx.config.servers, r.server.index, host, port);
+    let default = if own_scheme == b"https" { 443 } else { 80 };
+    let port = r.parsed_uri.port.as_ref().and_then(|port| std::str::from_utf8(port).ok()?.parse().ok());
+    let is_own = asked.eq_ignore_ascii_case(&own_scheme)
+        && r.parsed_uri.hostname.as_ref().is_some_and(|host| {
+            vhost::matches_request(&cx.config.servers, r.server.index, host, port.unwrap_or(default))
+        });
     if !is_own {
         r.proxyreq = true;
         r.forward_proxy = true;

@@ -30,9 +30,10 @@ pub(crate) mod protocol;
 pub(crate) mod record;
 pub(crate) mod subrequest;
 pub(crate) mod translate_name;
+pub(crate) mod uri;
 pub(crate) mod walk;
 
-pub(crate) use record::{Connection, Parent, RequestRec};
+pub(crate) use record::{Connection, Parent, ParsedUri, RequestRec};
 
 /// What a hook answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,7 +186,7 @@ pub(crate) fn after_headers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// ap_run_post_read_request.
 fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
-    run_all(
+    let handled = run_all(
         &[
             headers::post_read_request,
             proxy::detect,
@@ -195,7 +196,9 @@ fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         ],
         r,
         cx,
-    )
+    );
+    proceed!(handled);
+    protocol::scheme(r)
 }
 
 /// ap_process_request_internal: the hooks in order. The last location walk has the last word over directories.

@@ -202,35 +202,60 @@ pub(crate) fn wildcard_match(pattern: &[u8], text: &[u8]) -> bool {
     pattern[p..].iter().all(|&byte| byte == b'*')
 }
 
-/// Why a Host value is refused with 400 under the strict rules (fix_hostname, strict_hostname_check); the name, lower
-/// case and without port and final dot, where it is fine. `from_uri`: the authority of an absolute target.
-pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
+/// The name in a Host header, lower case and without port and final dot; `None`: the header is empty, or the name is
+/// refused with 400 (fix_hostname, apr_parse_addr_port).
+pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Option<Vec<u8>>, ()> {
     if value.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     if value.iter().all(u8::is_ascii_digit) {
-        return if strict { Err(()) } else { Ok(value.to_vec()) };
+        return if strict { Err(()) } else { Ok(Some(value.to_vec())) };
     }
-    let (host, port) = match split_port(value).ok_or(())? {
-        // A port has digits only; anything else belongs to the name, which Unsafe does not look at (apr_parse_addr_port).
-        (_, Some(port)) if !value.starts_with(b"[") && (port.is_empty() || !port.iter().all(u8::is_ascii_digit)) => {
-            (value, None)
+    // A port has digits only; anything else belongs to the name, which Unsafe does not look at.
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let host = match value[..value.len() - digits].strip_suffix(b":") {
+        Some(host) if digits > 0 => {
+            let port = std::str::from_utf8(&value[value.len() - digits..]).ok().and_then(|port| port.parse().ok());
+            port.filter(|port: &u32| !host.is_empty() && (1..=65535).contains(port)).ok_or(())?;
+            host
         }
-        split => split,
+        _ => value,
     };
-    if value.starts_with(b"[") {
-        let text = std::str::from_utf8(host).map_err(|_| ())?;
-        text.parse::<std::net::Ipv6Addr>().map_err(|_| ())?;
-        check_port(port)?;
-        return Ok(host.to_ascii_lowercase());
+    match host.strip_prefix(b"[") {
+        Some(inner) => {
+            let literal = inner.strip_suffix(b"]").and_then(|inner| std::str::from_utf8(inner).ok()).ok_or(())?;
+            literal.parse::<std::net::Ipv6Addr>().map_err(|_| ())?;
+            Ok(Some(literal.to_ascii_lowercase().into_bytes()))
+        }
+        None => fix_name(host, strict).map(Some),
     }
-    check_port(port)?;
+}
+
+/// The host of an absolute target, from which brackets and port are already taken.
+pub(crate) fn fix_url_hostname(host: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
+    if host.is_empty() {
+        return Ok(Vec::new());
+    }
+    if host.iter().all(u8::is_ascii_digit) {
+        return if strict { Err(()) } else { Ok(host.to_vec()) };
+    }
+    if !host.contains(&b':') {
+        return fix_name(host, strict);
+    }
+    let digits = host.iter().all(|byte| byte.is_ascii_hexdigit() || b":.".contains(byte));
+    let holds = |needle: &[u8]| memchr::memmem::find(host, needle).is_some();
+    // One `::` at the most; `:::` has two of them.
+    let doubled = host.windows(2).filter(|pair| pair == b"::").count();
+    match digits && doubled < 2 && !holds(b":.") && !holds(b".:") && !holds(b"..") {
+        true => Ok(host.to_ascii_lowercase()),
+        false => Err(()),
+    }
+}
+
+/// fix_hostname_non_v6, and strict_hostname_check.
+fn fix_name(host: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
     let mut host = host.to_ascii_lowercase();
-    let bad = host
-        .iter()
-        .enumerate()
-        .any(|(at, &byte)| byte == b'/' || byte == b'\\' || (byte == b'.' && host.get(at + 1) == Some(&b'.')));
-    if bad || host.is_empty() {
+    if host.iter().any(|byte| b"/\\".contains(byte)) || memchr::memmem::find(&host, b"..").is_some() {
         return Err(());
     }
     if host.last() == Some(&b'.') {
@@ -240,16 +265,6 @@ pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Vec<u8>, ()> {
         return Err(());
     }
     Ok(host)
-}
-
-fn check_port(port: Option<&[u8]>) -> Result<(), ()> {
-    match port {
-        None => Ok(()),
-        Some(digits) => {
-            let number = std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u32>().ok());
-            number.filter(|number| (1..=65535).contains(number)).map(|_| ()).ok_or(())
-        }
-    }
 }
 
 fn strict_hostname(host: &[u8]) -> bool {
@@ -284,7 +299,7 @@ mod tests {
         for (good, name) in
             [("A.b.", "a.b"), ("a:80", "a"), ("1.2.3.4:8080", "1.2.3.4"), ("[::1]:80", "::1"), ("a_b", "a_b")]
         {
-            assert_eq!(fix_hostname(good.as_bytes(), true), Ok(name.as_bytes().to_vec()), "{good}");
+            assert_eq!(fix_hostname(good.as_bytes(), true), Ok(Some(name.as_bytes().to_vec())), "{good}");
         }
     }
 
@@ -315,9 +330,9 @@ mod tests {
 
     #[test]
     fn unsafe_mode_takes_what_is_no_port_for_a_name() {
-        assert_eq!(fix_hostname(b"a:x", false), Ok(b"a:x".to_vec()));
-        assert_eq!(fix_hostname(b"a:b:80", false), Ok(b"a:b".to_vec()));
-        assert_eq!(fix_hostname(b"a:", false), Ok(b"a:".to_vec()));
+        assert_eq!(fix_hostname(b"a:x", false), Ok(Some(b"a:x".to_vec())));
+        assert_eq!(fix_hostname(b"a:b:80", false), Ok(Some(b"a:b".to_vec())));
+        assert_eq!(fix_hostname(b"a:", false), Ok(Some(b"a:".to_vec())));
         for bad in ["a:0", "a:99999", "a/b", "a..b"] {
             assert_eq!(fix_hostname(bad.as_bytes(), false), Err(()), "{bad}");
         }

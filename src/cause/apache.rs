@@ -79,6 +79,7 @@ causes! {
     HTTP_ON_HTTPS_PORT: "http-on-https-port", "connection", Some("AH01996"), "plain HTTP was spoken on a TLS port";
     REQUEST_LINE_TOO_LONG: "request-line-too-long", "read_request", Some("AH00565"), "the request line is longer than allowed";
     BAD_REQUEST_LINE: "bad-request-line", "read_request", Some("AH03445"), "the request line is malformed";
+    FOREIGN_SCHEME: "foreign-scheme", "post_read_request", None, "the URL's scheme is neither http nor https";
     HTTP_09_REJECTED: "http-09-rejected", "read_request", Some("AH02401"), "HTTP/0.9 is not accepted";
     METHOD_NOT_REGISTERED: "method-not-registered", "read_request", Some("AH02423"), "only registered methods are accepted";
     HEADER_TOO_LONG: "header-too-long", "read_request", Some("AH00561"), "a header is longer than allowed";

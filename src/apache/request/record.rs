@@ -111,8 +111,8 @@ pub(crate) struct RequestRec<'c> {
     pub context_prefix: Vec<u8>,
     /// What it was replaced by.
     pub context_document_root: Option<Vec<u8>>,
-    /// Whether the target was an absolute URI.
-    pub absolute_uri: bool,
+    /// The parts of the target that later hooks ask for.
+    pub parsed_uri: ParsedUri,
     /// A document root that a module set for this request (mod_vhost_alias, mod_userdir).
     pub document_root: Option<Vec<u8>>,
     /// To be proxied.
@@ -150,6 +150,17 @@ pub(crate) struct RequestRec<'c> {
     pub decision: Option<Decision>,
 }
 
+/// Parts of the target (`r->parsed_uri`), as they were written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ParsedUri {
+    /// The scheme of an absolute URI.
+    pub scheme: Option<Vec<u8>>,
+    /// Its host, without brackets.
+    pub hostname: Option<Vec<u8>>,
+    /// Its port.
+    pub port: Option<Vec<u8>>,
+}
+
 impl<'c> RequestRec<'c> {
     /// A request of which nothing is known yet but where it arrived.
     pub fn empty(server: &'c ServerConf, local: SocketAddr) -> Self {
@@ -185,7 +196,7 @@ impl<'c> RequestRec<'c> {
             context_prefix: Vec::new(),
             context_document_root: None,
             document_root: None,
-            absolute_uri: false,
+            parsed_uri: ParsedUri::default(),
             proxyreq: false,
             forward_proxy: false,
             status: 200,
