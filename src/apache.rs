@@ -11,6 +11,7 @@ pub(crate) mod build;
 pub mod check;
 pub(crate) mod content;
 pub(crate) mod core;
+mod date;
 pub mod directives;
 mod env;
 mod escape;

@@ -2,6 +2,7 @@
 
 use crate::apache::content::include;
 use crate::apache::core::{FileETag, RangeLimit};
+use crate::apache::date::parse_http;
 use crate::apache::headers::Fate;
 use crate::apache::model::M_GET;
 use crate::apache::request::{Cx, Handled, RequestRec};
@@ -53,15 +54,6 @@ pub(crate) fn answer<'c>(r: &mut RequestRec<'c>, stat: &Stat, cx: &mut Cx<'c>) -
         return ended;
     }
     byte_range(r, &facts, cx)
-}
-
-fn date(value: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(value).ok()?;
-    let time = httpdate::parse_http_date(text.trim()).ok()?;
-    match time.duration_since(std::time::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).ok(),
-        Err(_) => None,
-    }
 }
 
 /// Whether a date is not after the time of the request.
@@ -145,7 +137,7 @@ fn meets_conditions<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) 
         return failed(r);
     }
     if let Some(value) = r.headers_in.get(b"If-Unmodified-Since") {
-        match date(value) {
+        match parse_http(value) {
             Some(since) if facts.modified > since => {
                 if !(is_fresh(facts, cx) && ranged) {
                     return failed(r);
@@ -162,7 +154,7 @@ fn meets_conditions<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) 
         Condition::None => {}
     }
     if let Some(value) = r.headers_in.get(b"If-Modified-Since").map(<[u8]>::to_vec) {
-        let since = date(&value).unwrap_or(0);
+        let since = parse_http(&value).unwrap_or(0);
         let matches = since >= facts.modified && is_past(since, cx) && !(ranged && is_fresh(facts, cx));
         if !matches {
             not_modified = Some(false);
@@ -188,7 +180,7 @@ fn if_range(r: &RequestRec, facts: &Facts, cx: &Cx) -> Condition {
     };
     let matches = match value.strip_prefix(b"\"") {
         Some(tag) => tag.strip_suffix(b"\"").is_some_and(|tag| is_tag(tag, facts, cx)),
-        None => date(value) == Some(facts.modified) && !is_fresh(facts, cx),
+        None => parse_http(value) == Some(facts.modified) && !is_fresh(facts, cx),
     };
     if matches { Condition::Match } else { Condition::NoMatch }
 }
@@ -383,8 +375,8 @@ fn set_byte_range(specs: &[u8], size: u64) -> Ranges {
 
 /// Conditions on an answer that brings its own Last-Modified (send-as-is).
 pub(crate) fn if_scripted(r: &mut RequestRec, modified: Option<Vec<u8>>) -> Option<Handled> {
-    let modified = date(&modified?)?;
-    let since = date(r.headers_in.get(b"If-Modified-Since")?)?;
+    let modified = parse_http(&modified?)?;
+    let since = parse_http(r.headers_in.get(b"If-Modified-Since")?)?;
     (since >= modified && r.status == 200).then(|| r.refuse(Decision::new(&cause::apache::NOT_MODIFIED), 304))
 }
 
