@@ -96,6 +96,11 @@ pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
     let scope =
         Scope { place: Place::Server, htaccess: false, path: None, section: None, limited: MethodSet::ALL, server: 0 };
     builder.server(nodes, &scope, &mut main);
+    if known.modules.has("dav_module") {
+        // dav_init_handler: after the whole configuration.
+        builder.methods.register(b"BIND");
+        builder.methods.register(b"SEARCH");
+    }
     let vhosts = std::mem::take(&mut builder.vhosts);
     let mut servers = vec![];
     for (index, draft) in vhosts.into_iter().enumerate() {

@@ -229,27 +229,27 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
     conclude(r, status)
 }
 
-/// A listing, which is cut into ranges like a file where all of it fits into the output buffer of 8,192 bytes. How long
-/// it is depends on names, sizes and dates, so that is asked; the frame alone has more than two hundred bytes.
-pub(crate) fn listing<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    const SHORTEST: u64 = 200;
+/// A page that is made up for the request, which is cut into ranges like a file where all of it fits into the output
+/// buffer of 8,192 bytes. How long it is depends on more than the configuration, so that is asked; `shortest` is its
+/// least length in bytes.
+pub(crate) fn made_up<'c>(r: &mut RequestRec<'c>, page: &str, shortest: u64, cx: &mut Cx<'c>) -> Handled {
     const BUFFER: u64 = 8192;
-    // A listing has neither a tag nor a date that If-Range could match.
+    // Such a page has neither a tag nor a date that If-Range could match.
     if r.status != 200 || r.header_only() || r.headers_in.contains(b"If-Range") {
         return Handled::Ok;
     }
-    let (shortest, longest) = (ranged(r, SHORTEST), ranged(r, BUFFER));
+    let (shortest, longest) = (ranged(r, shortest), ranged(r, BUFFER));
     if shortest == 200 && longest == 200 {
         return Handled::Ok;
     }
-    let shown = String::from_utf8_lossy(r.filename.as_deref().unwrap_or_default()).into_owned();
-    let question = Question::new(Subject::Other(format!("the length of the listing of {shown}")));
-    let long = "the listing has more than 8192 bytes";
+    let question = Question::new(Subject::Other(format!("the length of {page}")));
+    let long = format!("{page} has more than 8192 bytes");
     let status = if shortest == longest {
-        [shortest, 200][cx.inquiry.choose(question, &["the listing has at most 8192 bytes", long])]
+        let short = format!("{page} has at most 8192 bytes");
+        [shortest, 200][cx.inquiry.choose(question, &[&short, &long])]
     } else {
-        let alternatives = ["the listing ends before the range", "the range lies in the listing", long];
-        [shortest, longest, 200][cx.inquiry.choose(question, &alternatives)]
+        let (before, inside) = (format!("{page} ends before the range"), format!("the range lies in {page}"));
+        [shortest, longest, 200][cx.inquiry.choose(question, &[&before, &inside, &long])]
     };
     conclude(r, status)
 }

@@ -3,7 +3,7 @@
 use crate::apache::content::{asis, autoindex, cgi, dav, default_handler};
 use crate::apache::model::{M_GET, M_POST};
 use crate::apache::request::subrequest::internal_redirect;
-use crate::apache::request::{Cx, Handled, Hook, RequestRec, handler_is, run_first};
+use crate::apache::request::{Cx, Handled, Hook, RequestRec, conditional, handler_is, run_first};
 use crate::apache::{actions, negotiation, opaque, proxy};
 use crate::cause;
 use crate::fact::Subject;
@@ -73,7 +73,7 @@ fn status_handlers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     ];
     let page = PAGES.iter().find(|(name, module)| handler_is(r, name) && cx.has_module(module));
     match page {
-        Some(_) if r.method_number == M_GET => Handled::Ok,
+        Some((name, _)) if r.method_number == M_GET => conditional::made_up(r, &format!("the page of {name}"), 1, cx),
         Some(("balancer-manager", _)) if r.method_number == M_POST => Handled::Ok,
         Some(("md-status", _)) => {
             let by = r.handler.as_ref().and_then(|handler| handler.origin);
