@@ -246,6 +246,10 @@ fn listens_for(own: IpAddr, ip: IpAddr) -> bool {
     }
 }
 
+fn is_address(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| name.parse::<IpAddr>().is_ok())
+}
+
 /// The request as ap_create_request and the first line make it.
 fn request_rec<'c>(config: &'c Config, request: &Request, local: SocketAddr) -> RequestRec<'c> {
     let chain = config.chains.given_ip(local);
@@ -280,7 +284,10 @@ fn request_rec<'c>(config: &'c Config, request: &Request, local: SocketAddr) -> 
             local,
             tls,
             client_cert: if tls { request.client_cert.clone() } else { ClientCert::None },
-            sni: request.to.name.clone().filter(|_| tls),
+            offered: ClientCert::None,
+            handshake: None,
+            // An address is no name, and no client sends one.
+            sni: request.to.name.clone().filter(|name| tls && !is_address(name)),
         },
         ..RequestRec::empty(server, local)
     }

@@ -192,7 +192,7 @@ fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
             proxy::detect,
             remoteip::post_read_request,
             setenvif::post_read_request,
-            access::ssl::post_read_request,
+            access::ssl::handshake::post_read_request,
         ],
         r,
         cx,

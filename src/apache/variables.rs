@@ -12,7 +12,7 @@ use crate::apache::request::{Cx, RequestRec, subrequest};
 use crate::fact::{Fact, Question, Subject};
 use crate::fs::{FileKind, Follow, Stat};
 use crate::identity::Accounts;
-use crate::request::Peer;
+use crate::request::{ClientCert, Peer};
 use crate::source::Origin;
 
 /// The longest file that `file()` reads, in bytes.
@@ -272,9 +272,11 @@ impl RequestScope<'_, '_> {
         match name.as_str() {
             version if version.starts_with("SSL_VERSION_") => self.unknown(version),
             _ if !tls => Fact::Known(Vec::new()),
-            "SSL_CLIENT_VERIFY" if self.r.connection.client_cert == crate::request::ClientCert::None => {
-                Fact::Known(b"NONE".to_vec())
-            }
+            "SSL_CLIENT_VERIFY" => match self.r.connection.client_cert {
+                ClientCert::None => Fact::Known(b"NONE".to_vec()),
+                ClientCert::Ok => Fact::Known(b"SUCCESS".to_vec()),
+                ClientCert::Failed | ClientCert::Pem(_) => self.unknown("SSL_CLIENT_VERIFY"),
+            },
             other => self.unknown(other),
         }
     }

@@ -130,9 +130,14 @@ impl Chain {
         }
     }
 
+    /// Whether there is nothing to choose (no `vhost_lookup_data`).
+    pub fn is_single(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
     /// The first host of the chain that has this name (update_server_from_aliases); `None`: none, the caller keeps the base.
     pub fn by_name(&self, servers: &[ServerConf], host: &[u8]) -> Option<usize> {
-        if self.hosts.is_empty() {
+        if self.is_single() {
             return matches_aliases(servers, self.base, host).then_some(self.base);
         }
         let host = host.to_ascii_lowercase();

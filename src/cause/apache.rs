@@ -32,6 +32,8 @@ causes! {
     SSL_REQUIRE_EXPR: "ssl-require-expr", "access_checker", Some("AH02229"), "the expression does not hold";
     SSL_STRICT_REQUIRE: "ssl-strict-require", "check_user_id", None, "StrictRequire keeps the refusal although another rule grants access";
     SSL_SNI_MISMATCH: "ssl-sni-mismatch", "post_read_request", Some("AH02032"), "the names of the handshake and of the Host header choose servers with different TLS settings";
+    SSL_SNI_STRICT: "ssl-sni-strict", "post_read_request", Some("AH02033"), "the handshake named no host, and SSLStrictSNIVHostCheck wants one";
+    SSL_HANDSHAKE: "ssl-handshake", "connection", Some("AH02008"), "the handshake fails for want of a client certificate that is accepted";
     SSL_CLIENT_CERT: "ssl-client-cert", "access_checker", Some("AH02261"), "the client shows no certificate that is accepted";
     SSL_FAKE_BASIC_SPOOF: "ssl-fake-basic-spoof", "check_user_id", Some("AH02035"), "the credentials look like those that FakeBasicAuth makes";
     HTACCESS_UNREADABLE: "htaccess-unreadable", "map_to_storage", Some("AH00529"), "the worker cannot open the `.htaccess`";

@@ -1,5 +1,5 @@
-//! What mod_ssl says about access: SSLRequireSSL, SSLRequire, SSLVerifyClient, StrictRequire, SNI, and the guard
-//! against forged FakeBasicAuth credentials. The handshake itself is outside the model.
+//! What mod_ssl says about access: SSLRequireSSL, SSLRequire, SSLVerifyClient, StrictRequire, and the guard against
+//! forged FakeBasicAuth credentials. What the handshake has to say is in [`handshake`].
 
 use std::sync::Arc;
 
@@ -7,15 +7,19 @@ use base64::Engine;
 
 use crate::apache::expr::{self, Expr, Failure};
 use crate::apache::model::Command;
-use crate::apache::request::{Cx, Handled, RequestRec, test_expr};
+use crate::apache::request::{Cx, Handled, RequestRec, proceed, test_expr};
 use crate::cause;
 use crate::fact::Subject;
 use crate::outcome::Decision;
 use crate::request::ClientCert;
 use crate::source::Setting;
 
+pub(crate) mod handshake;
+
+pub(crate) use handshake::ServerRecord;
+
 /// `SSLVerifyClient`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verify {
     /// `none`.
     None,
@@ -34,27 +38,8 @@ pub(crate) struct DirRecord {
     requirements: Vec<Setting<Arc<Expr>>>,
     verify_client: Option<Setting<Verify>>,
     strict_require: Option<Setting<bool>>,
-}
-
-/// The record of a server.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ServerRecord {
-    /// `SSLEngine`.
-    pub engine: Option<Setting<bool>>,
-    /// `SSLVerifyClient` at server level: part of the handshake.
-    pub verify_client: Option<Setting<Verify>>,
-}
-
-impl ServerRecord {
-    /// ssl_config_server_merge.
-    pub fn merge(base: &Self, new: &Self) -> Self {
-        ServerRecord { engine: new.engine.or(base.engine), verify_client: new.verify_client.or(base.verify_client) }
-    }
-
-    /// Whether connections to this server are TLS.
-    pub fn is_on(&self) -> bool {
-        self.engine.is_some_and(|engine| engine.value)
-    }
+    /// `SSLOptions +FakeBasicAuth` or `SSLUserName`: the certificate makes the user.
+    user_of_certificate: Option<Setting<bool>>,
 }
 
 impl DirRecord {
@@ -65,6 +50,7 @@ impl DirRecord {
             requirements: base.requirements.iter().chain(&new.requirements).cloned().collect(),
             verify_client: new.verify_client.or(base.verify_client),
             strict_require: new.strict_require.or(base.strict_require),
+            user_of_certificate: new.user_of_certificate.or(base.user_of_certificate),
         }
     }
 }
@@ -72,10 +58,6 @@ impl DirRecord {
 /// The directives of mod_ssl that can refuse a request.
 pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRecord) {
     match cmd.name.to_ascii_lowercase().as_str() {
-        "sslengine" => {
-            // `optional` upgrades on request only; a plain connection stays plain.
-            server.engine = Some(Setting::new(cmd.flag(), cmd.origin));
-        }
         "sslrequiressl" => dir.require_ssl = Some(Setting::new((), cmd.origin)),
         "sslrequire" => {
             let context = expr::Context { ssl_compat: true, ..cmd.expr_context() };
@@ -96,64 +78,42 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
         "ssloptions" => {
             for word in &cmd.args {
                 let name = word.strip_prefix(b"+").or(word.strip_prefix(b"-")).unwrap_or(word);
-                if name.eq_ignore_ascii_case(b"StrictRequire") {
-                    dir.strict_require = Some(Setting::new(!word.starts_with(b"-"), cmd.origin));
-                } else if !word.starts_with(b"+") && !word.starts_with(b"-") && dir.strict_require.is_none() {
-                    dir.strict_require = Some(Setting::new(false, cmd.origin));
+                let signed = word.starts_with(b"+") || word.starts_with(b"-");
+                for (known, option) in
+                    [("StrictRequire", &mut dir.strict_require), ("FakeBasicAuth", &mut dir.user_of_certificate)]
+                {
+                    if name.eq_ignore_ascii_case(known.as_bytes()) {
+                        *option = Some(Setting::new(!word.starts_with(b"-"), cmd.origin));
+                    } else if !signed && option.is_none() {
+                        *option = Some(Setting::new(false, cmd.origin));
+                    }
                 }
             }
         }
+        "sslusername" => dir.user_of_certificate = Some(Setting::new(true, cmd.origin)),
+        _ if cmd.at_server_level() => server.command(cmd),
         _ => {}
     }
 }
 
-/// ssl_hook_ReadReq: the name of the handshake and the Host header must choose servers with the same TLS settings.
-pub(crate) fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let (true, Some(sni), Some(host)) = (r.connection.tls, r.connection.sni.clone(), r.hostname.clone()) else {
-        return Handled::Declined;
-    };
-    if r.main.is_some() || r.prev.is_some() || !cx.has_module("ssl_module") || sni.eq_ignore_ascii_case(&host) {
-        return Handled::Declined;
-    }
-    let same = cx.assume(
-        Subject::Other(
-            "whether the virtual hosts of the SNI name and of the Host header have the same TLS settings".to_owned(),
-        ),
-        r.server.origin,
-        "the virtual hosts of the SNI name and of the Host header have the same TLS settings",
-        "the virtual hosts of the SNI name and of the Host header differ in their TLS settings",
-    );
-    if same {
-        return Handled::Declined;
-    }
-    r.refuse(Decision::new(&cause::apache::SSL_SNI_MISMATCH).by(r.server.origin), 421)
-}
-
 /// ssl_hook_Access. Without TLS only SSLRequireSSL speaks; SSLRequire and SSLVerifyClient are not looked at.
 pub(crate) fn check_access<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let Some(record) = r.per_dir.ssl.clone() else { return Handled::Ok };
+    let record = r.per_dir.ssl.clone().unwrap_or_default();
     if !r.connection.tls {
         return match record.require_ssl {
             Some(setting) => refuse(r, &record, Decision::new(&cause::apache::SSL_REQUIRED).by(setting.origin)),
             None => Handled::Ok,
         };
     }
-    if let Some(verify) = record.verify_client
-        && verify.value == Verify::Require
+    if !r.server.ssl.as_ref().is_some_and(|server| server.is_on()) {
+        return Handled::Ok;
+    }
+    proceed!(handshake::verify_again(record.verify_client, r, cx));
+    if let Some(Setting { value: true, origin }) = record.user_of_certificate
+        && r.connection.client_cert != ClientCert::None
     {
-        let accepted = match &r.connection.client_cert {
-            ClientCert::Ok => true,
-            ClientCert::None | ClientCert::Failed => false,
-            ClientCert::Pem(_) => cx.assume(
-                Subject::Certificate("the client's certificate".to_owned()),
-                verify.origin,
-                "the client's certificate is accepted",
-                "the client's certificate is not accepted",
-            ),
-        };
-        if !accepted {
-            return r.refuse(Decision::new(&cause::apache::SSL_CLIENT_CERT).by(verify.origin), 403);
-        }
+        return cx
+            .unanswerable(Subject::Certificate("the user that the client's certificate names".to_owned()), origin);
     }
     for requirement in &record.requirements {
         match test_expr(&requirement.value, r, cx) {

@@ -1,6 +1,7 @@
 //! Before any directive of a section counts: the request line, the headers, and the server they choose
 //! (ap_read_request, ap_parse_request_line, ap_check_request_header).
 
+use crate::apache::access::ssl::handshake;
 use crate::apache::model::{M_INVALID, M_OPTIONS};
 use crate::apache::request::{Cx, Handled, ParsedUri, RequestRec, proceed, uri};
 use crate::apache::table::Table;
@@ -17,7 +18,7 @@ const M_CONNECT: u8 = 4;
 /// Everything that is refused before the first hook. `r.server` changes to the one that the Host header names.
 pub(crate) fn check<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let chain = cx.config.chains.given_ip(r.connection.local);
-    proceed!(tls(r));
+    proceed!(tls(r, chain, cx));
     proceed!(request_line(r, cx));
     if r.protocol == HttpVersion::HTTP_09 {
         // A simple request has no headers, whatever follows its line.
@@ -366,7 +367,7 @@ fn choose_server<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> 
 }
 
 /// Plain HTTP on a TLS port is told so; TLS on a plain port ends in noise.
-fn tls(r: &mut RequestRec) -> Handled {
+fn tls<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> Handled {
     let engine = r.server.ssl.as_ref().and_then(|ssl| ssl.engine);
     let on = engine.is_some_and(|engine| engine.value);
     match (r.connection.tls, on) {
@@ -378,7 +379,8 @@ fn tls(r: &mut RequestRec) -> Handled {
                 Some(Decision::new(&cause::apache::NO_TLS_HERE).by(engine.and_then(|e| e.origin).or(r.server.origin)));
             Handled::Closed
         }
-        _ => Handled::Ok,
+        (true, true) => handshake::handshake(r, chain, cx),
+        (false, false) => Handled::Ok,
     }
 }
 

@@ -21,8 +21,12 @@ pub(crate) struct Connection {
     pub local: SocketAddr,
     /// TLS.
     pub tls: bool,
-    /// The certificate shown.
+    /// The certificate that was asked for and shown.
     pub client_cert: ClientCert,
+    /// The certificate that the client would show if it were asked.
+    pub offered: ClientCert,
+    /// The server whose settings the handshake used, on TLS.
+    pub handshake: Option<usize>,
     /// The name in the TLS handshake.
     pub sni: Option<Vec<u8>>,
 }
@@ -192,7 +196,15 @@ impl<'c> RequestRec<'c> {
             subprocess_env: Table::default(),
             notes: Table::default(),
             client: peer,
-            connection: Connection { peer, local, tls: false, client_cert: ClientCert::None, sni: None },
+            connection: Connection {
+                peer,
+                local,
+                tls: false,
+                client_cert: ClientCert::None,
+                offered: ClientCert::None,
+                handshake: None,
+                sni: None,
+            },
             context_prefix: Vec::new(),
             context_document_root: None,
             document_root: None,
