@@ -134,6 +134,10 @@ impl<'a> Receiver<'a> {
             let decision = Decision::new(causes::HANDSHAKE_REJECTED).by(reject.origin);
             return ControlFlow::Break(Leave::Closed(Box::new(decision)));
         }
+        // Only the server of the handshake asks for a certificate. Case: certificate-asked-for-in-the-handshake.
+        if r.server.srv.ssl_verify_client.value == VerifyClient::Off {
+            r.client_cert = &ClientCert::None;
+        }
         ControlFlow::Continue(())
     }
 
@@ -376,7 +380,7 @@ fn refuse<T>(status: u16, cause: &'static crate::cause::Cause) -> Flow<T> {
 }
 
 /// SNI is never an address.
-fn is_address(name: &[u8]) -> bool {
+pub(super) fn is_address(name: &[u8]) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| name.parse::<IpAddr>().is_ok())
 }
 

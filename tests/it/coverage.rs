@@ -25,7 +25,6 @@ const NOT_RECORDED: &[(&str, &str)] = &[
     ("apache/proxy-no-url", "what is no URL is refused at start or left to other handlers"),
     ("apache/upstream-403", "an answer from behind the server is an outcome of its own"),
     ("apache/third-party", "a module that is not simulated is a question"),
-    ("apache/ssl-sni-mismatch", "which settings of two servers differ is a question"),
     ("apache/no-tls-here", "a client that speaks TLS to a plain port reads no answer"),
     ("apache/invalid-uri", "what is no path was refused earlier, or is a proxy's"),
     ("apache/rewrite-not-a-path", "since 2.4.60 a rule of a server makes a path of everything"),

@@ -2,11 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use super::super::receive;
 use super::super::request::{Cx, HttpRequest};
 use super::{Value, shown};
 use crate::request::{ClientCert, Peer};
-
-use super::super::model::VerifyClient;
 
 /// `$remote_addr`: after realip.
 pub(super) fn remote_addr<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> Value {
@@ -105,9 +104,6 @@ pub(super) fn ssl_client_verify<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> 
     if !r.connection.tls {
         return Value::NotFound;
     }
-    if r.server.srv.ssl_verify_client.value == VerifyClient::Off {
-        return Value::text("NONE");
-    }
     match r.client_cert {
         ClientCert::None => Value::text("NONE"),
         ClientCert::Ok => Value::text("SUCCESS"),
@@ -118,13 +114,12 @@ pub(super) fn ssl_client_verify<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> 
 
 /// A fact of the client's certificate: none without one.
 pub(super) fn of_client_cert(r: &HttpRequest, name: &'static str) -> Value {
-    let shown = r.connection.tls && r.server.srv.ssl_verify_client.value != VerifyClient::Off;
-    if shown && *r.client_cert != ClientCert::None { Value::unknown(name) } else { Value::NotFound }
+    if r.connection.tls && *r.client_cert != ClientCert::None { Value::unknown(name) } else { Value::NotFound }
 }
 
 /// `$ssl_server_name`: the name of the handshake.
 pub(super) fn ssl_server_name<'a>(r: &mut HttpRequest<'a>, _: &mut Cx<'a>) -> Value {
-    Value::found(r.request.to.name.as_deref().filter(|_| r.connection.tls))
+    Value::found(r.request.to.name.as_deref().filter(|name| r.connection.tls && !receive::is_address(name)))
 }
 
 /// `$limit_req_status`, `$limit_conn_status`: none where nothing is limited.
