@@ -77,6 +77,8 @@ pub struct Config {
     pub(crate) methods: model::Methods,
     pub(crate) aliases: access::providers::Aliases,
     pub(crate) listens: Vec<build::Listen>,
+    /// Which connections must begin with a PROXY line.
+    pub(crate) proxy_protocol: remoteip::protocol::ProxyProtocol,
     pub(crate) htaccess: htaccess::Cache,
     /// The types of file name extensions, once they were asked for.
     pub(crate) types: mime::Types,
@@ -84,8 +86,8 @@ pub struct Config {
     pub(crate) merges: merge::Merges,
     /// The identifiers of the loaded modules.
     pub(crate) modules: std::collections::HashSet<String>,
-    /// The access_checker hooks of the loaded modules, in order.
-    pub(crate) access_checkers: Vec<request::Hook>,
+    /// The hooks of the loaded modules, where their order depends on what was loaded first.
+    pub(crate) hooks: request::hooks::Hooks,
     /// Whether every authentication hook is declared "per configuration", so that equal matches mean equal objects.
     pub(crate) auth_per_conf: bool,
     worker: Fact<Identity>,
@@ -103,7 +105,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     let model = build::model(&loaded.nodes, &loaded.known);
     let modules = &loaded.known.modules;
     let loaded_modules = modules.in_order().map(str::to_owned).collect();
-    let access_checkers = request::authorize::access_checkers(modules);
+    let hooks = request::hooks::Hooks::new(modules);
     let auth_per_conf = !PER_URI_MODULES.iter().any(|module| modules.has(module)) && modules.unknown().next().is_none();
     let name = |setting: Option<&crate::source::Setting<Vec<u8>>>| {
         setting.map(|setting| String::from_utf8_lossy(&setting.value).into_owned())
@@ -121,11 +123,12 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         methods: model.methods,
         aliases: model.aliases,
         listens: model.listens,
+        proxy_protocol: model.proxy_protocol,
         htaccess: htaccess::Cache::default(),
         types: mime::Types::default(),
         merges: merge::Merges::default(),
         modules: loaded_modules,
-        access_checkers,
+        hooks,
         auth_per_conf,
         worker,
     }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::apache::access::address::Network;
 use crate::apache::access::{self, authz_core, providers};
 use crate::apache::expr;
 use crate::apache::fnmatch::is_fnmatch;
@@ -14,6 +15,7 @@ use crate::apache::model::{
     Command, DirConf, Matcher, MethodSet, Methods, Opaque, PerDir, Place, Section, SectionList, ServerConf,
     ServerRecords,
 };
+use crate::apache::remoteip::protocol::ProxyProtocol;
 use crate::apache::request::normalize::merge_slashes;
 use crate::apache::{
     Config, actions, alias, content, core, env, filters, mime, negotiation, opaque, proxy, remoteip, rewrite, setenvif,
@@ -46,6 +48,8 @@ pub(crate) struct Model {
     pub group: Option<Setting<Vec<u8>>>,
     /// `<AuthzProviderAlias>` and `<AuthnProviderAlias>`.
     pub aliases: providers::Aliases,
+    /// `RemoteIPProxyProtocol`.
+    pub proxy_protocol: ProxyProtocol,
 }
 
 /// A server while it is read.
@@ -85,6 +89,7 @@ struct Builder<'b> {
     listens: Vec<Listen>,
     user: Option<Setting<Vec<u8>>>,
     group: Option<Setting<Vec<u8>>>,
+    proxy_protocol: ProxyProtocol,
     vhosts: Vec<Draft>,
 }
 
@@ -115,6 +120,7 @@ pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
         user: builder.user,
         group: builder.group,
         aliases: builder.aliases,
+        proxy_protocol: builder.proxy_protocol,
     }
 }
 
@@ -179,6 +185,7 @@ impl<'b> Builder<'b> {
             listens: Vec::new(),
             user: None,
             group: None,
+            proxy_protocol: ProxyProtocol::default(),
             vhosts: Vec::new(),
         }
     }
@@ -456,6 +463,12 @@ impl<'b> Builder<'b> {
             "listen" => self.listens.extend(listen(word)),
             "user" => self.user = Some(Setting::new(word.to_vec(), node.origin)),
             "group" => self.group = Some(Setting::new(word.to_vec(), node.origin)),
+            "remoteipproxyprotocol" => {
+                self.proxy_protocol.switch(word.eq_ignore_ascii_case(b"on"), &draft.addresses, node.origin);
+            }
+            "remoteipproxyprotocolexceptions" => {
+                self.proxy_protocol.except(node.words.iter().filter_map(|word| Network::parse(word).ok()));
+            }
             "registerhttpmethod" => {
                 for name in &node.words {
                     self.methods.register(name);

@@ -159,6 +159,20 @@ impl Rule {
         self.name.eq_ignore_ascii_case(name)
     }
 
+    /// Whether no expression has to be evaluated for the line, and nothing measured.
+    fn is_plain(&self) -> bool {
+        let plain = |value: &Value| match value {
+            Value::Format(pieces) => !pieces.iter().any(|piece| matches!(piece, Piece::Measured)),
+            Value::Expr(_) => false,
+        };
+        !matches!(self.when, When::Expr(_))
+            && match &self.action {
+                Action::Put(_, value) => plain(value),
+                Action::Edit(edit) => plain(&edit.value),
+                Action::Unset | Action::Other => true,
+            }
+    }
+
     /// Whether the line's condition holds; one that cannot be evaluated counts as true (AH01501).
     fn applies<'c>(&self, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Result<bool, Failure> {
         match &self.when {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use crate::apache::escape::substitute;
 use crate::apache::fnmatch::{Flags, fnmatch};
 use crate::apache::lex::getword_conf;
-use crate::apache::model::{Command, DirConf, Matcher, PerDir};
-use crate::apache::request::{Cx, Handled, RequestRec};
+use crate::apache::model::{Command, DirConf, M_OPTIONS, M_TRACE, Matcher, PerDir};
+use crate::apache::request::{Cx, Handled, RequestRec, map_to_storage, proceed};
 use crate::apache::variables::scheme;
 use crate::apache::{alias, fnmatch, vhost};
 use crate::cause;
@@ -368,6 +368,14 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if !speaks && !r.proxyreq {
         return Handled::Declined;
     }
+    proceed!(max_forwards(r));
+    if r.method_number == M_TRACE
+        && let Some(disabled) = r.server.core.trace_enable.filter(|enabled| !enabled.value)
+    {
+        let mut decision = Decision::new(&cause::apache::TRACE_DISABLED).by(disabled.origin);
+        decision.log = Some("AH01139".to_owned());
+        return r.refuse(decision, 405);
+    }
     if !speaks || scheme == "https" && !cx.has_module("ssl_module") {
         return r.refuse(Decision::new(&cause::apache::PROXY_NO_PROTOCOL).by(by), 500);
     }
@@ -388,6 +396,31 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
             r.refuse(Decision::new(&cause::apache::PROXY_NO_ADDRESS).by(by), 500)
         }
         Some((_, origin)) => r.refuse(Decision::new(&cause::apache::PROXY_BLOCK).by(Some(origin)), 403),
+    }
+}
+
+/// Max-Forwards, before anything is forwarded: at 0 only TRACE and OPTIONS are answered, by this server.
+fn max_forwards(r: &mut RequestRec) -> Handled {
+    // What a number that is too large is read as is no number either (apr_strtoi64); what is empty is 0.
+    const LARGEST: i64 = i64::MAX - 1;
+    let Some(value) = r.headers_in.get(b"Max-Forwards") else { return Handled::Ok };
+    let number = std::str::from_utf8(value).ok().and_then(|text| match text {
+        "" => Some(0),
+        _ => text.parse::<i64>().ok(),
+    });
+    let log = match number {
+        Some(0) => "AH00898",
+        Some(1..=LARGEST) => return Handled::Ok,
+        _ => "AH10188",
+    };
+    match r.method_number {
+        M_OPTIONS if number == Some(0) => Handled::Done,
+        M_TRACE if number == Some(0) => map_to_storage::trace(r),
+        _ => {
+            let mut decision = Decision::new(&cause::apache::PROXY_MAX_FORWARDS);
+            decision.log = Some(log.to_owned());
+            r.refuse(decision, 400)
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! As long as the current address is that of a proxy (any address, where no list is given), the last element of the
 //! header becomes the new address and is taken off. An address from a private net is believed only of an internal proxy.
 
+pub(crate) mod protocol;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -27,8 +29,6 @@ pub(crate) struct ServerRecord {
     header: Option<Setting<Arc<[u8]>>>,
     proxies_header: Option<Arc<[u8]>>,
     proxies: Vec<(Proxy, Origin)>,
-    /// `RemoteIPProxyProtocol On`.
-    protocol: Option<Setting<bool>>,
 }
 
 /// One entry of a list of proxies.
@@ -53,7 +53,6 @@ impl ServerRecord {
             header: vhost.header.clone().or_else(|| base.header.clone()),
             proxies_header: vhost.proxies_header.clone().or_else(|| base.proxies_header.clone()),
             proxies: vhost.proxies.iter().chain(&base.proxies).cloned().collect(),
-            protocol: vhost.protocol.or(base.protocol),
         }
     }
 }
@@ -104,19 +103,24 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord) {
             let file = cmd.arg(0).map(|word| cmd.server_root_relative(word));
             server.proxies.extend(file.map(|file| (Proxy { who: Who::File(file), internal }, cmd.origin)));
         }
-        "RemoteIPProxyProtocol" => server.protocol = Some(Setting::new(cmd.flag(), cmd.origin)),
         _ => {}
+    }
+}
+
+/// pre_connection and the filter that it adds: a client sends no PROXY line, so that one is waited for in vain.
+pub(crate) fn pre_connection<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    match cx.config.proxy_protocol.expected(r.connection.local, r.connection.peer) {
+        Some(origin) => {
+            r.decision = Some(Decision::new(&cause::apache::REMOTEIP_PROXY_PROTOCOL).by(Some(origin)));
+            Handled::Closed
+        }
+        None => Handled::Declined,
     }
 }
 
 /// post_read_request (`remoteip_modify_request`).
 pub(crate) fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let Some(record) = r.server.remoteip.clone() else { return Handled::Declined };
-    if let Some(Setting { value: true, origin }) = record.protocol {
-        // The connection does not begin with the line that the server waits for, so it is cut.
-        r.decision = Some(Decision::new(&cause::apache::REMOTEIP_PROXY_PROTOCOL).by(origin));
-        return Handled::Closed;
-    }
     let Some(header) = &record.header else { return Handled::Declined };
     let Some(value) = r.headers_in.get(&header.value).map(<[u8]>::to_vec) else { return Handled::Ok };
     let Peer::Ip(mut address) = r.client else { return Handled::Ok };

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use crate::apache::expr::{Backrefs, Expr, Failure, StringExpr};
 use crate::apache::variables::RequestScope;
-use crate::apache::{Config, access, headers, proxy, remoteip, setenvif};
+use crate::apache::{Config, access, proxy, setenvif};
 use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs::Disk;
 use crate::outcome::{Decision, Outcome};
@@ -22,6 +22,7 @@ pub(crate) mod error;
 pub(crate) mod file_walk;
 pub(crate) mod fixups;
 pub(crate) mod handler;
+pub(crate) mod hooks;
 pub(crate) mod if_walk;
 pub(crate) mod location_walk;
 pub(crate) mod map_to_storage;
@@ -186,18 +187,8 @@ pub(crate) fn after_headers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// ap_run_post_read_request.
 fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     proceed!(server_opaque(r, cx));
-    let handled = run_all(
-        &[
-            headers::post_read_request,
-            proxy::detect,
-            remoteip::post_read_request,
-            setenvif::post_read_request,
-            access::ssl::handshake::post_read_request,
-        ],
-        r,
-        cx,
-    );
-    proceed!(handled);
+    let config = cx.config;
+    proceed!(run_all(&config.hooks.post_read_request, r, cx));
     protocol::scheme(r)
 }
 

@@ -382,31 +382,16 @@ pub(crate) fn server_name(r: &RequestRec) -> Option<Vec<u8>> {
     Some(if name.contains(&b':') { [b"[", name.as_slice(), b"]"].concat() } else { name })
 }
 
-/// `ap_get_server_port`: with `UseCanonicalName Off` the port that the client named comes first.
+/// `ap_get_server_port`: with `UseCanonicalName Off` the port that the client named comes first. A sub-request
+/// has a path for its target, which names none; an internal redirect takes it over. Case: port-of-a-sub-request.
 pub(crate) fn server_port(r: &RequestRec) -> u16 {
     let canonical = r.per_dir.core.use_canonical_name.unwrap_or(false);
     let physical = r.per_dir.core.use_canonical_phys_port.unwrap_or(false).then(|| r.connection.local.port());
     let own = (r.server.port != 0).then_some(r.server.port);
-    let named = named_port(r);
+    let port = r.parsed_uri.port.as_deref().and_then(|port| std::str::from_utf8(port).ok()?.parse::<u16>().ok());
+    let named = port.filter(|port| *port != 0);
     let chosen = if canonical { own.or(physical) } else { named.or(physical).or(own) };
     chosen.unwrap_or_else(|| default_port(r))
-}
-
-/// The port in the absolute target or in `Host`.
-fn named_port(r: &RequestRec) -> Option<u16> {
-    let authority = match memchr::memmem::find(&r.unparsed_uri, b"://") {
-        Some(at) if r.unparsed_uri.first() != Some(&b'/') => {
-            let rest = &r.unparsed_uri[at + 3..];
-            &rest[..memchr::memchr(b'/', rest).unwrap_or(rest.len())]
-        }
-        _ => r.headers_in.get(b"Host")?,
-    };
-    let colon = memchr::memrchr(b':', authority)?;
-    // The colons of an IPv6 address are inside its brackets.
-    if memchr::memchr(b']', &authority[colon..]).is_some() {
-        return None;
-    }
-    std::str::from_utf8(&authority[colon + 1..]).ok()?.parse().ok().filter(|port| *port != 0)
 }
 
 /// `ap_construct_url`: an absolute URL of this server. Where its name is not known the Host stands in.

@@ -216,15 +216,14 @@ pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Option<Vec<u8>>
     if value.iter().all(u8::is_ascii_digit) {
         return if strict { Err(()) } else { Ok(Some(value.to_vec())) };
     }
-    // A port has digits only; anything else belongs to the name, which Unsafe does not look at.
-    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let host = match value[..value.len() - digits].strip_suffix(b":") {
-        Some(host) if digits > 0 => {
-            let port = std::str::from_utf8(&value[value.len() - digits..]).ok().and_then(|port| port.parse().ok());
+    let host = match named_port(value) {
+        Some(digits) => {
+            let host = &value[..value.len() - digits.len() - 1];
+            let port = std::str::from_utf8(digits).ok().and_then(|port| port.parse().ok());
             port.filter(|port: &u32| !host.is_empty() && (1..=65535).contains(port)).ok_or(())?;
             host
         }
-        _ => value,
+        None => value,
     };
     match host.strip_prefix(b"[") {
         Some(inner) => {
@@ -234,6 +233,13 @@ pub(crate) fn fix_hostname(value: &[u8], strict: bool) -> Result<Option<Vec<u8>>
         }
         None => fix_name(host, strict).map(Some),
     }
+}
+
+/// The port in a Host header. It has digits only; anything else belongs to the name, which Unsafe does not look at.
+pub(crate) fn named_port(value: &[u8]) -> Option<&[u8]> {
+    let digits = value.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let (rest, port) = value.split_at(value.len() - digits);
+    (digits > 0 && rest.ends_with(b":")).then_some(port)
 }
 
 /// The host of an absolute target, from which brackets and port are already taken.

@@ -107,6 +107,7 @@ causes! {
     AUTHNAME_MISSING: "authname-missing", "check_user_id", Some("AH01615"), "authentication needs an AuthName";
     AUTHTYPE_WITHOUT_REQUIRE: "authtype-without-require", "access_checker_ex", Some("AH01627"), "an AuthType is set, and no rule says who may";
     AUTHTYPE_WITHOUT_MODULE: "authtype-without-module", "check_user_id", Some("AH01796"), "no loaded module does this AuthType";
+    BASIC_FAKE: "basic-fake", "fixups", Some("AH02455"), "the credentials to be passed on cannot be evaluated";
     NO_AUTHENTICATION_MODULE: "no-authentication-module", "check_user_id", Some("AH00025"), "no loaded module authenticates anybody";
     NO_AUTHENTICATION_DONE: "no-authentication-done", "check_user_id", Some("AH00027"), "a user is required, and no AuthType is in force";
     NO_AUTHENTICATED_USER: "no-authenticated-user", "auth_checker", Some("AH01629"), "the rule needs a user";
@@ -147,10 +148,11 @@ causes! {
     NO_HANDLER: "no-handler", "handler", Some("AH00523"), "no handler takes the request";
     REDIRECT_EVALUATION: "redirect-evaluation", "translate_name", Some("AH02826"), "the target of a redirect cannot be evaluated";
     REDIRECT_INVALID_TARGET: "redirect-invalid-target", "translate_name", Some("AH00674"), "the target of a redirect is no URL";
+    PROXY_MAX_FORWARDS: "proxy-max-forwards", "handler", Some("AH00898"), "the request has passed as many proxies as it may";
     PROXY_NO_ADDRESS: "proxy-no-address", "handler", Some("AH00898"), "the host to be asked has no address";
     PROXY_NO_URL: "proxy-no-url", "handler", Some("AH01141"), "what is to be proxied is no URL";
     PROXY_NO_PROTOCOL: "proxy-no-protocol", "handler", Some("AH01144"), "no module that is loaded speaks the protocol of the URL";
-    REMOTEIP_PROXY_PROTOCOL: "remoteip-proxy-protocol", "post_read_request", Some("AH03496"), "the connection does not begin with the PROXY line that the server waits for";
+    REMOTEIP_PROXY_PROTOCOL: "remoteip-proxy-protocol", "connection", Some("AH03496"), "the connection does not begin with the PROXY line that the server waits for";
     REWRITE_TOO_LONG: "rewrite-too-long", "translate_name", None, "rewrite rules make the path longer without end";
     VARIANT_ALSO_VARIES: "variant-also-varies", "type_checker", None, "the chosen variant would be negotiated again";
     TYPE_MAP_MISSING: "type-map-missing", "handler", Some("AH00683"), "the type map does not exist";

@@ -69,7 +69,7 @@ pub(crate) enum Provider {
 pub(crate) struct BasicRecord {
     providers: Option<Setting<Vec<Provider>>>,
     authoritative: Option<Setting<bool>>,
-    fake: Option<Setting<()>>,
+    fake: Option<Setting<Option<Fake>>>,
     digest: Option<Setting<bool>>,
 }
 
@@ -79,7 +79,7 @@ impl BasicRecord {
         BasicRecord {
             providers: new.providers.clone().or_else(|| base.providers.clone()),
             authoritative: new.authoritative.or(base.authoritative),
-            fake: new.fake.or(base.fake),
+            fake: new.fake.clone().or_else(|| base.fake.clone()),
             digest: new.digest.or(base.digest),
         }
     }
@@ -93,10 +93,24 @@ impl BasicRecord {
                 list.value.extend(cmd.args.iter().map(|name| provider(name, aliases)));
             }
             "authbasicauthoritative" => self.authoritative = Some(Setting::new(cmd.flag(), cmd.origin)),
-            "authbasicfake" => self.fake = (!off).then(|| Setting::new((), cmd.origin)),
+            "authbasicfake" => self.fake = Some(Setting::new(Fake::parse(cmd).filter(|_| !off), cmd.origin)),
             "authbasicusedigestalgorithm" => self.digest = Some(Setting::new(!off, cmd.origin)),
             _ => {}
         }
+    }
+}
+
+/// `AuthBasicFake user password`: the credentials that are passed on in place of what was sent.
+#[derive(Clone, Debug)]
+struct Fake {
+    user: Arc<StringExpr>,
+    password: Arc<StringExpr>,
+}
+
+impl Fake {
+    fn parse(cmd: &Command) -> Option<Self> {
+        let text = |word| expr::parse_string(word, cmd.expr_context()).ok().map(Arc::new);
+        Some(Fake { user: text(cmd.arg(0)?)?, password: text(cmd.arg(1).unwrap_or(b"password"))? })
     }
 }
 
@@ -185,9 +199,6 @@ pub(crate) fn authenticate_basic_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c
         Err(ended) => return ended,
     };
     let record = r.per_dir.auth_basic.clone().unwrap_or_default();
-    if let Some(fake) = record.fake {
-        return cx.unanswerable(Subject::Opaque("AuthBasicFake".to_owned()), fake.origin);
-    }
     if r.per_dir.authn_core.as_ref().is_none_or(|record| record.auth_name.is_none()) {
         return r.refuse(Decision::new(&cause::apache::AUTHNAME_MISSING).by(current.origin), 500);
     }
@@ -235,6 +246,34 @@ pub(crate) fn authenticate_basic_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c
             r.refuse(decision, 500)
         }
     }
+}
+
+/// fixups (authenticate_basic_fake): the header that a script or a back end gets, and what is asked later on its behalf.
+pub(crate) fn fake_basic<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    let Some(Setting { value: Some(fake), origin }) =
+        r.per_dir.auth_basic.as_ref().and_then(|record| record.fake.clone())
+    else {
+        return Handled::Declined;
+    };
+    let mut login: Vec<Vec<u8>> = Vec::new();
+    for (text, log) in [(&fake.user, "AH02455"), (&fake.password, "AH02456")] {
+        match expr_text(text, r, cx) {
+            Ok(text) if text.is_empty() => {
+                r.headers_in.unset(b"Authorization");
+                return Handled::Declined;
+            }
+            Ok(text) => login.push(text),
+            Err(Failure::Unknown) => return Handled::Unknown,
+            Err(Failure::Error(_)) => {
+                let mut decision = Decision::new(&cause::apache::BASIC_FAKE).by(origin);
+                decision.log = Some(log.to_owned());
+                return r.refuse(decision, 500);
+            }
+        }
+    }
+    let login = base64::engine::general_purpose::STANDARD.encode(login.join(&b':'));
+    r.headers_in.set(b"Authorization", format!("Basic {login}").as_bytes());
+    Handled::Ok
 }
 
 /// 401: by the line that asks for a user, with what else decided.

@@ -25,6 +25,7 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     }
     let filename = r.filename.clone().unwrap_or_default();
     match cx.disk.open_dir(Path::new(OsStr::from_bytes(&filename))) {
+        Ok(_) if r.header_only() => Handled::Ok,
         Ok(_) => {
             // The frame of a listing alone has more than two hundred bytes; names, sizes and dates make the rest.
             let listing = format!("the listing of {}", String::from_utf8_lossy(&filename));

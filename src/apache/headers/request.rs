@@ -24,12 +24,12 @@ const READ_LATE: [&[u8]; 14] = [
     b"Overwrite",
 ];
 
-/// post_read_request, first of all modules (ap_headers_early).
+/// post_read_request (ap_headers_early).
 pub(crate) fn post_read_request<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     change_request(true, r, cx)
 }
 
-/// fixups, last of all modules (ap_headers_fixup).
+/// fixups (ap_headers_fixup).
 pub(crate) fn fixups<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     change_request(false, r, cx)
 }
@@ -37,8 +37,8 @@ pub(crate) fn fixups<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
 fn change_request<'c>(early: bool, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let Some(record) = r.per_dir.headers.clone() else { return Handled::Declined };
     for rule in &record.request {
-        // What nobody looks at any more need not be known.
-        let matters = early || READ_LATE.iter().any(|name| rule.is_of(name));
+        // What only a sub-request or an internal redirect may still look at is not worth a question.
+        let matters = early || rule.is_plain() || READ_LATE.iter().any(|name| rule.is_of(name));
         if matches!(rule.when, When::Early) != early || !matters {
             continue;
         }

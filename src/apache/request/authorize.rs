@@ -1,7 +1,6 @@
 //! Access, authentication, authorization, and when they are skipped (the middle of ap_process_request_internal).
 
-use crate::apache::access::{allowmethods, authn, authz_core, compat, ssl};
-use crate::apache::load::Modules;
+use crate::apache::access::{authn, authz_core, ssl};
 use crate::apache::request::{Cx, Handled, Hook, Parent, RequestRec, run_all, run_first};
 use crate::cause;
 use crate::outcome::Decision;
@@ -23,7 +22,8 @@ pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
     }
     let any = r.per_dir.access_compat.as_ref().map(|record| record.satisfy_any(r.method_number));
     let satisfy_any = any.is_some_and(|setting| setting.value);
-    match run_all(&cx.config.access_checkers, r, cx) {
+    let config = cx.config;
+    match run_all(&config.hooks.access_checker, r, cx) {
         Handled::Ok if satisfy_any => {
             cx.note("access_checker", any.and_then(|any| any.origin), || Event::SatisfiedAny);
             return Handled::Ok;
@@ -41,19 +41,6 @@ pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled 
         Handled::Declined => authenticate(r, cx, satisfy_any),
         ended => ended,
     }
-}
-
-/// The access_checker hooks: mod_allowmethods comes first, the others as they were loaded.
-pub(crate) fn access_checkers(modules: &Modules) -> Vec<Hook> {
-    let mut hooks: Vec<Hook> = vec![allowmethods::check_access];
-    for module in modules.in_order() {
-        match module {
-            "access_compat_module" => hooks.push(compat::check_dir_access),
-            "ssl_module" => hooks.push(ssl::check_access),
-            _ => {}
-        }
-    }
-    hooks
 }
 
 /// A user is needed: find out who it is, then decide again.

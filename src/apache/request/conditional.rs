@@ -235,7 +235,7 @@ fn byte_range<'c>(r: &mut RequestRec<'c>, facts: &Facts, cx: &mut Cx<'c>) -> Han
 pub(crate) fn made_up<'c>(r: &mut RequestRec<'c>, page: &str, shortest: u64, cx: &mut Cx<'c>) -> Handled {
     const BUFFER: u64 = 8192;
     // Such a page has neither a tag nor a date that If-Range could match.
-    if r.status != 200 || r.header_only() || r.headers_in.contains(b"If-Range") {
+    if r.status != 200 || r.headers_in.contains(b"If-Range") {
         return Handled::Ok;
     }
     let (shortest, longest) = (ranged(r, shortest), ranged(r, BUFFER));

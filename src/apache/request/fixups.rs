@@ -1,31 +1,15 @@
 //! What the file is, and the last changes before a handler: type_checker and fixups.
 
-use crate::apache::content::{dav, dir, include};
 use crate::apache::core::Handler;
 use crate::apache::expr::Failure;
 use crate::apache::request::{Cx, Handled, Hook, RequestRec, expr_text, proceed, run_all, run_first};
-use crate::apache::{alias, env, headers, mime, negotiation, proxy, rewrite, speling};
+use crate::apache::{mime, negotiation};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::source::Setting;
 
 /// Variants first, then types by name.
 const TYPE_CHECKER: [Hook; 2] = [negotiation::find_ct, mime::find_ct];
-
-/// mod_dir has the last word, so that an index is looked for only where nothing else took the
-/// request; headers are changed after that.
-const FIXUPS: [Hook; 10] = [
-    rewrite::hook_fixup,
-    proxy::fixups,
-    alias::fixups,
-    env::fixups,
-    dav::fixups,
-    rewrite::hook_mimetype,
-    include::fixups,
-    speling::fixups,
-    dir::fixups,
-    headers::fixups,
-];
 
 /// ap_run_type_checker, then the core's overrides, which run first among the fixups (core_override_type).
 pub(crate) fn type_checker<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
@@ -35,7 +19,8 @@ pub(crate) fn type_checker<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handl
 
 /// ap_run_fixups.
 pub(crate) fn fixups<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    run_all(&FIXUPS, r, cx)
+    let config = cx.config;
+    run_all(&config.hooks.fixups, r, cx)
 }
 
 /// ForceType, SetHandler, AcceptPathInfo.

@@ -73,8 +73,11 @@ fn status_handlers<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     ];
     let page = PAGES.iter().find(|(name, module)| handler_is(r, name) && cx.has_module(module));
     match page {
-        Some((name, _)) if r.method_number == M_GET => conditional::made_up(r, &format!("the page of {name}"), 1, cx),
-        Some(("balancer-manager", _)) if r.method_number == M_POST => Handled::Ok,
+        // The others write the page for HEAD, too, and nobody sends it.
+        Some(("ldap-status", _)) if r.header_only() => Handled::Ok,
+        Some((name, _)) if r.method_number == M_GET || r.method_number == M_POST && *name == "balancer-manager" => {
+            conditional::made_up(r, &format!("the page of {name}"), 1, cx)
+        }
         Some(("md-status", _)) => {
             let by = r.handler.as_ref().and_then(|handler| handler.origin);
             r.refuse(Decision::new(&cause::apache::METHOD_NOT_IMPLEMENTED).by(by), 501)

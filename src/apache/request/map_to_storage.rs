@@ -26,7 +26,7 @@ pub(crate) fn map_to_storage<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
 }
 
 /// ap_send_http_trace: `TraceEnable Off` is the one directive that matters.
-fn trace(r: &mut RequestRec) -> Handled {
+pub(crate) fn trace(r: &mut RequestRec) -> Handled {
     match r.server.core.trace_enable {
         Some(enabled) if !enabled.value => {
             r.refuse(Decision::new(&cause::apache::TRACE_DISABLED).by(enabled.origin), 405)

@@ -3,6 +3,7 @@
 
 use crate::apache::access::ssl::handshake;
 use crate::apache::model::{M_INVALID, M_OPTIONS};
+use crate::apache::remoteip;
 use crate::apache::request::{Cx, Handled, ParsedUri, RequestRec, proceed, uri};
 use crate::apache::table::Table;
 use crate::apache::vhost::{self, Chain};
@@ -17,6 +18,7 @@ const M_CONNECT: u8 = 4;
 
 /// Everything that is refused before the first hook. `r.server` changes to the one that the Host header names.
 pub(crate) fn check<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    proceed!(remoteip::pre_connection(r, cx));
     let chain = cx.config.chains.given_ip(r.connection.local);
     proceed!(tls(r, chain, cx));
     proceed!(request_line(r, cx));
@@ -335,7 +337,12 @@ fn choose_server<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> 
         (None, None) => Ok(None),
     };
     match fixed {
-        Ok(name) => r.hostname = name,
+        Ok(name) => {
+            if from_target.is_none() {
+                r.parsed_uri.port = header.as_deref().and_then(vhost::named_port).map(<[u8]>::to_vec);
+            }
+            r.hostname = name;
+        }
         Err(()) => return bad(r, &cause::apache::BAD_HOST, "AH00550"),
     }
     if let (true, Some(name), Some(_)) = (strict && from_target.is_some(), &r.hostname, &header) {

@@ -10,7 +10,9 @@ use crate::apache::core::options;
 use crate::apache::escape::escape_uri;
 use crate::apache::model::M_GET;
 use crate::apache::request::normalize::canonical_path;
-use crate::apache::request::{Cx, Handled, MAX_REQUESTS, Parent, RequestRec, error, process_request_internal};
+use crate::apache::request::{
+    Cx, Handled, MAX_REQUESTS, Parent, ParsedUri, RequestRec, error, process_request_internal,
+};
 use crate::apache::table::Table;
 use crate::cause;
 use crate::fact::Subject;
@@ -58,6 +60,7 @@ fn make<'c>(r: &RequestRec<'c>) -> RequestRec<'c> {
     sub.method = b"GET".to_vec();
     sub.method_number = M_GET;
     reset(&mut sub);
+    sub.parsed_uri.port = None;
     sub.status = 200;
     // ap_set_sub_req_protocol: only what a sub-request may see of the headers; it has no body.
     for name in [
@@ -80,6 +83,7 @@ fn make<'c>(r: &RequestRec<'c>) -> RequestRec<'c> {
 
 /// What a request of the server's own starts without.
 fn reset(r: &mut RequestRec) {
+    r.parsed_uri = ParsedUri { port: r.parsed_uri.port.take(), ..ParsedUri::default() };
     r.filename = None;
     r.path_info = Vec::new();
     r.finfo = None;
