@@ -421,7 +421,7 @@ impl<'b> Builder<'b> {
     /// One directive that is no section: the module that owns it gets it.
     fn directive(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
         if node.skipped {
-            return node.rows.iter().flat_map(|row| row.modules).for_each(|module| touch(module, dir));
+            return node.rows.iter().flat_map(|row| row.modules).for_each(|module| touch(module, scope, dir));
         }
         if node.opaque() {
             return note_opaque(node, scope, draft, dir);
@@ -527,13 +527,13 @@ fn listen(word: &[u8]) -> Option<Listen> {
 
 /// A directive that a `Nonfatal` override skips makes a record of its module all the same, and even an empty one takes the
 /// place of what a module that does not merge its records said further out.
-fn touch(module: &str, dir: &mut DirConf) {
+fn touch(module: &str, scope: &Scope, dir: &mut DirConf) {
     match module {
         "access_compat_module" => drop(dir.access_compat.get_or_insert_default()),
         "authn_file_module" => drop(dir.authn_file.get_or_insert_default()),
         "authn_anon_module" => drop(dir.authn_anon.get_or_insert_default()),
         "authz_groupfile_module" => drop(dir.authz_groupfile.get_or_insert_default()),
-        "rewrite_module" => drop(dir.rewrite.get_or_insert_default()),
+        "rewrite_module" => Arc::make_mut(dir.rewrite.get_or_insert_default()).stand_in(scope.path.as_deref()),
         "speling_module" => drop(dir.speling.get_or_insert_default()),
         _ => {}
     }

@@ -295,6 +295,17 @@ impl DirRecord {
     fn is_enabled(&self) -> bool {
         self.engine.as_ref().is_some_and(|engine| engine.value)
     }
+
+    /// The path of the section or `.htaccess` that the record belongs to (config_perdir_create).
+    pub fn stand_in(&mut self, path: Option<&[u8]>) {
+        self.directory = path.map(|path| {
+            let mut directory = path.to_vec();
+            if directory.last() != Some(&b'/') {
+                directory.push(b'/');
+            }
+            directory
+        });
+    }
 }
 
 /// Adds a directive to the records of the place where it stands.
@@ -302,13 +313,7 @@ pub(crate) fn command(cmd: &Command, server: &mut ServerRecord, dir: &mut DirRec
     if cmd.at_server_level() {
         server.server = cmd.server;
     } else {
-        dir.directory = cmd.path.map(|path| {
-            let mut directory = path.to_vec();
-            if directory.last() != Some(&b'/') {
-                directory.push(b'/');
-            }
-            directory
-        });
+        dir.stand_in(cmd.path);
     }
     let at_server_level = cmd.at_server_level();
     let list = if at_server_level { &mut server.list } else { &mut dir.list };
