@@ -270,9 +270,12 @@ pub(crate) fn host_name(r: &RequestRec, cx: &mut Cx, origin: Option<Origin>, dom
     if domain.iter().any(|byte| !(byte.is_ascii_alphanumeric() || b".-_".contains(byte))) {
         return false;
     }
-    // Every hosts file has this one, and no other address has this name.
-    if ip.is_loopback() && (ip == IpAddr::V4(Ipv4Addr::LOCALHOST) || ip.is_ipv6()) {
+    // Every hosts file has this one, most have it for `::1` as well, and no other address has this name.
+    if ip == IpAddr::V4(Ipv4Addr::LOCALHOST) {
         return access::compat::in_domain(domain, b"localhost");
+    }
+    if ip.is_loopback() && ip.is_ipv6() && access::compat::in_domain(domain, b"localhost") {
+        return is_localhost_too(origin, cx);
     }
     if domain.eq_ignore_ascii_case(b"localhost") {
         return false;
@@ -290,6 +293,16 @@ pub(crate) fn host_name(r: &RequestRec, cx: &mut Cx, origin: Option<Origin>, dom
             )
         }
     }
+}
+
+/// Whether the hosts file names `::1` localhost.
+pub(crate) fn is_localhost_too(origin: Option<Origin>, cx: &Cx) -> bool {
+    cx.assume(
+        Subject::Resolve("::1 (is it localhost?)".to_owned()),
+        origin,
+        "the hosts file names ::1 `localhost`",
+        "the hosts file does not name ::1 `localhost`",
+    )
 }
 
 /// Whether this is the handler in force.

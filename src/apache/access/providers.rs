@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crate::apache::access::compat::{client_in, client_ip};
 use crate::apache::expr::{self, Expr, Failure, StringExpr};
 use crate::apache::lex::getword_conf;
 use crate::apache::model::{Command, DirConf, MethodSet, PerDir};
-use crate::apache::request::{Cx, RequestRec, expr_text, host_name, test_expr};
+use crate::apache::request::{Cx, RequestRec, expr_text, host_name, is_localhost_too, test_expr};
 use crate::fact::{Fact, Question, Subject};
 use crate::request::{ClientCert, Peer};
 use crate::source::{Origin, Setting};
@@ -263,7 +264,10 @@ fn has_address(name: &[u8], r: &RequestRec, cx: &mut Cx, origin: Option<Origin>)
     let Some(ip) = client_ip(r.client) else { return false };
     let name = String::from_utf8_lossy(name);
     if name.eq_ignore_ascii_case("localhost") {
-        return ip.to_canonical().is_loopback();
+        return match ip.to_canonical() {
+            IpAddr::V4(ip) => ip == Ipv4Addr::LOCALHOST,
+            IpAddr::V6(ip) => ip == Ipv6Addr::LOCALHOST && is_localhost_too(origin, cx),
+        };
     }
     match cx.world.resolver.addresses(&name) {
         Fact::Known(addresses) => addresses.iter().any(|address| address.to_canonical() == ip.to_canonical()),
