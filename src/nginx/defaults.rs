@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::complex::ComplexValue;
 use super::model::{
-    AuthConf, ContentConf, CoreConf, DisableSymlinks, GzipStatic, LimitConf, LocConf, Mapping, ProxyConf, Satisfy,
-    SrvConf, VerifyClient,
+    AuthConf, ContentConf, CoreConf, DisableSymlinks, GzipStatic, LimitConf, ListingFormat, LocConf, Mapping,
+    ProxyConf, Satisfy, SrvConf, VerifyClient,
 };
 use crate::source::{Origin, Setting};
 
@@ -67,7 +67,7 @@ impl LocConf {
             content: Arc::new(ContentConf {
                 index: vec![Setting::default_value(ComplexValue::literal(b"index.html"))],
                 autoindex: off(),
-                autoindex_jsonp: off(),
+                autoindex_format: Setting::default_value(ListingFormat::Html),
                 random_index: off(),
                 gzip_static: Setting::default_value(GzipStatic::Off),
                 dav_methods: Setting::default_value(0),

@@ -8,19 +8,23 @@ use std::sync::Arc;
 
 use super::complex::ComplexValue;
 use super::model::PassKind;
-use super::request::{Cx, Entity, Flow, HttpRequest, Sent, error};
+use super::request::{ContentType, Cx, Entity, Flow, HttpRequest, Sent, error};
 use super::variables::Table;
 use crate::cause;
 use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 use crate::pattern::{Options, Pattern};
 use crate::source::{Origin, Setting};
-pub use gzip::GzipClients;
+pub use content_type::ContentTypes;
+use gzip::GzipClients;
+use rewriters::Rewriters;
 
+mod content_type;
 mod gzip;
 mod http_time;
 mod not_modified;
 mod range;
+mod rewriters;
 
 /// What the filters of a block are set to.
 #[derive(Clone, Debug)]
@@ -31,10 +35,10 @@ pub struct Filters {
     pub etag: Setting<bool>,
     /// `max_ranges`; `None`: as many as the client likes.
     pub max_ranges: Setting<Option<u64>>,
-    /// The filters in force that may rewrite the body, and so take its ranges away.
-    pub rewriters: Vec<Setting<&'static str>>,
-    /// `gzip_disable` and its kin: which clients get gzip.
-    pub gzip_clients: GzipClients,
+    /// The types of files.
+    pub content_types: ContentTypes,
+    /// The filters that rewrite a body, and so take its ranges away.
+    rewriters: Rewriters,
     /// The caches of the pass modules, by [`PassKind`].
     pub caches: [Setting<bool>; PassKind::COUNT],
     /// `add_header Last-Modified`, which the range filter takes for the real one.
@@ -64,8 +68,8 @@ impl Default for Filters {
             if_modified_since: Setting::default_value(IfModifiedSince::Exact),
             etag: Setting::default_value(true),
             max_ranges: Setting::default_value(None),
-            rewriters: Vec::new(),
-            gzip_clients: GzipClients::default(),
+            content_types: ContentTypes::default(),
+            rewriters: Rewriters::default(),
             caches: std::array::from_fn(|_| Setting::default_value(false)),
             last_modified: None,
             entity_tag: None,
@@ -76,24 +80,18 @@ impl Default for Filters {
 }
 
 impl Filters {
-    /// The directives that [`set`](Self::set) knows.
-    pub const DIRECTIVES: &[&str] = &[
+    /// The name of the directive, if [`set`](Self::set) knows it.
+    pub fn directive(name: &[u8]) -> Option<&'static str> {
+        let mut names = Filters::DIRECTIVES.iter().chain(Rewriters::DIRECTIVES).copied();
+        names.find(|known| known.as_bytes() == name)
+    }
+
+    const DIRECTIVES: &[&str] = &[
         "if_modified_since",
         "etag",
         "max_ranges",
-        "ssi",
-        "gzip",
-        "gzip_disable",
-        "gzip_http_version",
-        "gzip_proxied",
-        "brotli",
-        "zstd",
-        "source_charset",
-        "sub_filter",
-        "subs_filter",
+        "default_type",
         "add_header",
-        "add_before_body",
-        "add_after_body",
         "fastcgi_index",
         "fastcgi_split_path_info",
         "proxy_cache",
@@ -115,26 +113,16 @@ impl Filters {
                 };
                 self.if_modified_since = Setting::new(how, origin);
             }
+            b"default_type" => self.content_types.set_default(first),
             b"etag" => self.etag = Setting::new(on, origin),
             b"max_ranges" => {
                 let most = super::inet::atoi(first).and_then(|most| u64::try_from(most).ok());
                 self.max_ranges = Setting::new(most, origin);
             }
-            b"ssi" => self.rewriter("ssi", on, origin),
-            b"gzip" => self.rewriter("gzip", on, origin),
-            b"gzip_disable" | b"gzip_http_version" | b"gzip_proxied" => {
-                self.gzip_clients.set(name, args, origin, first_here);
-            }
-            b"brotli" => self.rewriter("brotli", on, origin),
-            b"zstd" => self.rewriter("zstd", on, origin),
-            b"source_charset" => self.rewriter("source_charset", first != b"off", origin),
-            b"subs_filter" => self.rewriter("subs_filter", true, origin),
             b"proxy_cache" => self.caches[PassKind::Proxy as usize] = Setting::new(first != b"off", origin),
             b"fastcgi_cache" => self.caches[PassKind::Fastcgi as usize] = Setting::new(first != b"off", origin),
             b"scgi_cache" => self.caches[PassKind::Scgi as usize] = Setting::new(first != b"off", origin),
             b"uwsgi_cache" => self.caches[PassKind::Uwsgi as usize] = Setting::new(first != b"off", origin),
-            b"sub_filter" => self.rewriter("sub_filter", true, origin),
-            b"add_before_body" | b"add_after_body" => self.rewriter("addition", !first.is_empty(), origin),
             b"add_header" => {
                 if first_here {
                     self.last_modified = None;
@@ -151,28 +139,42 @@ impl Filters {
             b"fastcgi_split_path_info" => {
                 self.fastcgi_split_path_info = Pattern::new(first, Options::nginx(false)).ok().map(Arc::new);
             }
-            _ => {}
+            _ => self.rewriters.set(name, args, origin, first_here, table),
         }
     }
 
-    fn rewriter(&mut self, name: &'static str, on: bool, origin: Origin) {
-        self.rewriters.retain(|known| known.value != name);
-        if on {
-            self.rewriters.push(Setting::new(name, origin));
-        }
+    /// Which clients get gzip.
+    pub fn gzip_clients(&self) -> &GzipClients {
+        self.rewriters.gzip_clients()
     }
 }
 
 /// Passes a response through the filters: 304 and 206 come back as it, 412 and 416 as an error.
 pub fn header_filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sent) -> Flow<Sent> {
     // The status that an error page stands for is set before the filters run: with `error_page 404 =200`, they see a 200.
-    if r.depth > 0 || r.err_status.unwrap_or(sent.status) != 200 {
+    if r.depth > 0 {
         return Flow::Continue(sent);
     }
-    r.err_status = None;
-    sent.status = 200;
-    let sent = not_modified::filter(r, cx, sent)?;
-    range::filter(r, cx, sent)
+    let is_200 = r.err_status.unwrap_or(sent.status) == 200;
+    if is_200 {
+        r.err_status = None;
+        sent.status = 200;
+        sent = not_modified::filter(r, cx, sent)?;
+    }
+    if sent.status != 304 {
+        let filters = &r.conf.filters;
+        filters.rewriters.charset(content_type(&sent.entity, r), r, cx)?;
+    }
+    if is_200 { range::filter(r, cx, sent) } else { Flow::Continue(sent) }
+}
+
+/// The type that the response is sent with; empty: it has none.
+fn content_type<'a>(entity: &Entity, r: &HttpRequest<'a>) -> &'a [u8] {
+    match entity.content_type {
+        ContentType::Uri => r.conf.filters.content_types.of(&r.uri),
+        ContentType::Is(kind) => kind.as_bytes(),
+        ContentType::None => b"",
+    }
 }
 
 /// The modification time that the response is sent with; `None`: it has none.

@@ -192,6 +192,10 @@ impl<'l> Reader<'l> {
             if defines_variable(name) {
                 tables::define(placed, loaded, &mut self.table);
             }
+            if name == b"types" {
+                let lines = tables::entries(placed, loaded);
+                Arc::make_mut(&mut conf.filters).content_types.add(&lines, here.first("types"));
+            }
             let mut settings = self.settings_for(names);
             settings.location = location;
             settings.set(name, &args, placed.origin(), &mut here, conf, srv);
@@ -363,6 +367,6 @@ fn limited_methods(args: &[&[u8]]) -> u32 {
 
 /// Whether [`tables::define`] may know the directive: most names are told apart here without looking further.
 fn defines_variable(name: &[u8]) -> bool {
-    matches!(name, b"map" | b"split_clients" | b"perl_set" | b"auth_request_set")
+    matches!(name, b"map" | b"split_clients" | b"perl_set" | b"auth_request_set" | b"charset_map")
         || [&b"geo"[..], b"js_", b"set_", b"auth_jwt_"].iter().any(|prefix| name.starts_with(prefix))
 }

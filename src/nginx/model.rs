@@ -347,8 +347,8 @@ pub struct ContentConf {
     pub index: Vec<Setting<ComplexValue>>,
     /// `autoindex`.
     pub autoindex: Setting<bool>,
-    /// `autoindex_format jsonp`, the one whose argument can be refused.
-    pub autoindex_jsonp: Setting<bool>,
+    /// `autoindex_format`.
+    pub autoindex_format: Setting<ListingFormat>,
     /// `random_index`.
     pub random_index: Setting<bool>,
     /// `gzip_static`.
@@ -376,6 +376,19 @@ pub struct ProxyConf {
     pub pass_headers: bool,
     /// `proxy_method`, where one is set.
     pub method: Option<Origin>,
+}
+
+/// `autoindex_format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListingFormat {
+    /// A page.
+    Html,
+    /// `json`.
+    Json,
+    /// `jsonp`, whose argument can be refused.
+    Jsonp,
+    /// `xml`.
+    Xml,
 }
 
 /// `gzip_static`.

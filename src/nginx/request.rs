@@ -106,6 +106,26 @@ pub struct Entity {
     pub length: Option<u64>,
     /// Whether ranges are offered (`r->allow_ranges`).
     pub allow_ranges: bool,
+    /// Where its type comes from.
+    pub content_type: ContentType,
+}
+
+/// Where the type of a response comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContentType {
+    /// The extension of the URI (`ngx_http_set_content_type`).
+    Uri,
+    /// The handler.
+    Is(&'static str),
+    /// There is none.
+    None,
+}
+
+impl Default for ContentType {
+    /// That of nginx's own pages.
+    fn default() -> Self {
+        ContentType::Is("text/html")
+    }
 }
 
 /// Changes of the URI and jumps that a request has, plus one (`NGX_HTTP_MAX_URI_CHANGES`).

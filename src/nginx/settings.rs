@@ -13,8 +13,8 @@ use super::filters::Filters;
 use super::listen::ServerName;
 use super::mapping::full_name;
 use super::model::{
-    AccessConf, AccessRule, Alias, DisableSymlinks, ErrorPage, GzipStatic, Handler, LocConf, LocationKind, Mapping,
-    Opaque, OpaquePhase, PassKind, Satisfy, SrvConf, TryFile, VerifyClient,
+    AccessConf, AccessRule, Alias, DisableSymlinks, ErrorPage, GzipStatic, Handler, ListingFormat, LocConf,
+    LocationKind, Mapping, Opaque, OpaquePhase, PassKind, Satisfy, SrvConf, TryFile, VerifyClient,
 };
 use super::realip::RealIp;
 use super::request::Method;
@@ -38,7 +38,7 @@ impl<'k> Here<'k> {
     }
 
     /// Whether this is the first entry of the list in this block.
-    fn first(&mut self, list: &'static str) -> bool {
+    pub(super) fn first(&mut self, list: &'static str) -> bool {
         let first = !self.begun.contains(&list);
         if first {
             self.begun.push(list);
@@ -66,7 +66,7 @@ fn flag(args: &[&[u8]]) -> Option<bool> {
 }
 
 /// Digits and a unit: `k`, `m`, and `g` as ngx_parse_offset takes it.
-fn size(text: &[u8]) -> Option<u64> {
+pub(super) fn size(text: &[u8]) -> Option<u64> {
     let (digits, factor) = match text.split_last()? {
         (b'k' | b'K', digits) => (digits, 1 << 10),
         (b'm' | b'M', digits) => (digits, 1 << 20),
@@ -265,8 +265,13 @@ impl Settings<'_> {
             }
             (b"autoindex", _) => assign!(Arc::make_mut(&mut conf.content).autoindex, flag(args), origin),
             (b"autoindex_format", [format]) => {
-                let jsonp = format.eq_ignore_ascii_case(b"jsonp");
-                Arc::make_mut(&mut conf.content).autoindex_jsonp = Setting::new(jsonp, origin);
+                let format = match &*format.to_ascii_lowercase() {
+                    b"json" => ListingFormat::Json,
+                    b"jsonp" => ListingFormat::Jsonp,
+                    b"xml" => ListingFormat::Xml,
+                    _ => ListingFormat::Html,
+                };
+                Arc::make_mut(&mut conf.content).autoindex_format = Setting::new(format, origin);
             }
             (b"random_index", _) => assign!(Arc::make_mut(&mut conf.content).random_index, flag(args), origin),
             (b"gzip_static", [how]) => {
@@ -374,7 +379,7 @@ impl Settings<'_> {
         } else if let Some(list) = is_in(SecureLink::DIRECTIVES) {
             let first = here.first(list);
             Arc::make_mut(&mut conf.secure_link).set(name, args, origin, first, self.table);
-        } else if let Some(list) = is_in(Filters::DIRECTIVES) {
+        } else if let Some(list) = Filters::directive(name) {
             let first = here.first(list);
             Arc::make_mut(&mut conf.filters).set(name, args, origin, first, self.table);
         } else {

@@ -29,17 +29,7 @@ pub struct Entry<'a> {
 /// sets one. Directives that define no variable are passed over.
 pub fn define(placed: Placed<'_>, loaded: &Loaded, table: &mut Table) {
     let words: Vec<&[u8]> = placed.args.iter().map(|word| word.value(&loaded.sources)).collect();
-    let entries = || -> Vec<Entry<'_>> {
-        let lines = loaded.children(placed);
-        lines
-            .map(|line| {
-                let directive = line.directive;
-                let words =
-                    std::iter::once(&directive.name).chain(&directive.args).map(|word| word.value(&loaded.sources));
-                Entry { words: words.collect(), origin: line.origin() }
-            })
-            .collect()
-    };
+    let entries = || entries(placed, loaded);
     let origin = placed.origin();
     match (placed.name.value(&loaded.sources), &*words) {
         (b"map", &[source, name]) => map::define(source, name, &entries(), origin, table),
@@ -47,6 +37,7 @@ pub fn define(placed: Placed<'_>, loaded: &Loaded, table: &mut Table) {
         (b"geo", &[address, name]) => geo::define(Some(address), name, &entries(), origin, table),
         (b"split_clients", &[key, name]) => split_clients::define(key, name, &entries(), origin, table),
         (b"geoip2", &[database]) => geoip2::define(database, &entries(), table),
+        (b"charset_map", &[one, other]) => table.add_charset_map(one, other),
         (b"geoip2_proxy", _) => table.geoip_follows_header(),
         (b"geoip_country" | b"geoip_city" | b"geoip_org", _) => table.has_geoip_database(),
         (
@@ -67,6 +58,17 @@ pub fn define(placed: Placed<'_>, loaded: &Loaded, table: &mut Table) {
         }
         _ => {}
     }
+}
+
+/// The lines inside the block of a table.
+pub(super) fn entries<'a>(block: Placed<'a>, loaded: &'a Loaded) -> Vec<Entry<'a>> {
+    let lines = loaded.children(block);
+    lines
+        .map(|line| {
+            let words = std::iter::once(&line.directive.name).chain(&line.directive.args);
+            Entry { words: words.map(|word| word.value(&loaded.sources)).collect(), origin: line.origin() }
+        })
+        .collect()
 }
 
 fn opaque(name: &[u8], origin: Origin, table: &mut Table) {

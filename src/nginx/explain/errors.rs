@@ -26,6 +26,10 @@ pub(super) fn tell(teller: &Teller) -> Option<Sentences> {
             let why = "an error page runs through every phase of its own location; its own error replaces the status";
             sentences(what, [why.to_owned(), original])
         }
+        "charset-unset" => sentences(
+            format!("{decider} takes its charset from a variable that has no value"),
+            ["nginx then closes the connection instead of sending a response, error pages included".to_owned()],
+        ),
         "not-modified" => sentences("the client's copy is current".to_owned(), []),
         "precondition-failed" => {
             let why = "a response without Last-Modified fails every If-Unmodified-Since".to_owned();

@@ -2,8 +2,7 @@
 
 use super::super::request::{Cx, Entity, Flow, HttpRequest, Sent};
 use super::super::version::Version;
-use super::{content_length, etag, http_time, last_modified, refuse};
-use crate::fact::{Question, Subject};
+use super::{content_length, content_type, etag, http_time, last_modified, refuse};
 use crate::request::HttpVersion;
 
 /// The first version that looks at what a multipart answer would weigh.
@@ -48,7 +47,9 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
     }
     let Some(length) = content_length(&sent.entity, cx)? else { return Flow::Continue(sent) };
     let ranges = parse(ranges, length, max_ranges, cx.version);
-    if ranges != Ranges::Whole && is_rewritten(r, cx)? {
+    let filters = &r.conf.filters;
+    // The filters that rewrite come before this one.
+    if ranges != Ranges::Whole && filters.rewriters.rewrite(content_type(&sent.entity, r), length, r, cx)? {
         return Flow::Continue(sent);
     }
     match ranges {
@@ -75,28 +76,6 @@ fn sent_last_modified<'a>(r: &mut HttpRequest<'a>, entity: &Entity, cx: &mut Cx<
         Some(text) => Flow::Continue(Some(http_time::parse(&text.evaluate(r, cx)?)).filter(|time| *time != -1)),
         None => last_modified(entity, cx),
     }
-}
-
-/// Whether another filter rewrites the body, which depends on the type of the response and is asked.
-fn is_rewritten<'a>(r: &HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow<bool> {
-    let accepts = |coding: &[u8]| {
-        r.header(b"Accept-Encoding").is_some_and(|value| value.windows(coding.len()).any(|word| word == coding))
-    };
-    for filter in &r.conf.filters.rewriters {
-        let name = filter.value;
-        let at_work = match name {
-            "gzip" => r.conf.filters.gzip_clients.accept(r, cx)?,
-            "brotli" => accepts(b"br"),
-            "zstd" => accepts(b"zstd"),
-            _ => true,
-        };
-        let question = Question::at(Subject::Opaque(name.to_owned()), filter.origin);
-        let alternatives = [format!("`{name}` leaves the response alone"), format!("`{name}` rewrites the response")];
-        if at_work && cx.inquiry.choose(question, &[&alternatives[0], &alternatives[1]]) == 1 {
-            return Flow::Continue(true);
-        }
-    }
-    Flow::Continue(false)
 }
 
 /// `ngx_http_range_parse`, of what follows `bytes=`.

@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::super::mapping::{map_bytes, path_from};
-use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::super::model::ListingFormat;
+use super::super::request::{ContentType, Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::content::{PHASE, failed, is_missing, path_decision, reads};
 use crate::cause::Cause;
 use crate::cause::nginx as causes;
@@ -21,11 +22,12 @@ pub(super) fn autoindex<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     if !r.uri.ends_with(b"/") || !reads(r) || !r.conf.content.autoindex.value {
         return ControlFlow::Continue(());
     }
-    if r.conf.content.autoindex_jsonp.value
+    let format = r.conf.content.autoindex_format;
+    if format.value == ListingFormat::Jsonp
         && let Some(callback) = argument(&r.args, b"callback")
         && !is_callback(callback)
     {
-        let decision = Decision::new(causes::AUTOINDEX_CALLBACK).by(r.conf.content.autoindex_jsonp.origin);
+        let decision = Decision::new(causes::AUTOINDEX_CALLBACK).by(format.origin);
         return error(400, decision.with(r.related()));
     }
     // The last byte is dropped, which is the slash unless an alias in a location given by a regular expression lacks it.
@@ -35,7 +37,14 @@ pub(super) fn autoindex<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let causes = (causes::AUTOINDEX_PERMISSION, causes::AUTOINDEX_ERROR);
     open_directory(&path, causes, r.conf.content.autoindex.origin, r, cx)?;
     r.file = Some(path);
-    let sent = Sent { status: 200, location: None, decision: None, entity: Entity::default() };
+    let content_type = match format.value {
+        ListingFormat::Html => "text/html",
+        ListingFormat::Json => "application/json",
+        ListingFormat::Jsonp => "application/javascript",
+        ListingFormat::Xml => "text/xml",
+    };
+    let entity = Entity { content_type: ContentType::Is(content_type), ..Entity::default() };
+    let sent = Sent { status: 200, location: None, decision: None, entity };
     ControlFlow::Break(Leave::Sent(sent))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::mapping::path_from;
 use super::super::model::Alias;
-use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::super::request::{ContentType, Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::super::version::Version;
 use super::body;
 use super::content::{mapped, path_decision};
@@ -32,7 +32,8 @@ fn refuse(status: u16, cause: &'static Cause, r: &HttpRequest) -> Flow {
 }
 
 fn done(status: u16) -> Flow {
-    ControlFlow::Break(Leave::Sent(Sent { status, location: None, decision: None, entity: Entity::default() }))
+    let entity = Entity { content_type: ContentType::None, ..Entity::default() };
+    ControlFlow::Break(Leave::Sent(Sent { status, location: None, decision: None, entity }))
 }
 
 /// `ngx_http_dav_error`.

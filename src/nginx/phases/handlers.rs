@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::super::model::{Handler, PassKind};
-use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::super::request::{ContentType, Cx, Entity, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::body;
 use super::content::{
     Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
@@ -54,7 +54,10 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
             if !reads(r) {
                 return method(origin, r);
             }
-            let entity = if matches!(handler.value, Handler::EmptyGif) { gif() } else { Entity::default() };
+            let entity = match handler.value {
+                Handler::EmptyGif => gif(),
+                _ => Entity { content_type: ContentType::Is("text/plain"), ..Entity::default() },
+            };
             ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity }))
         }
         Handler::Flv | Handler::Mp4 => media(matches!(handler.value, Handler::Mp4), origin, r, cx),
@@ -68,7 +71,8 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
 /// The body of `empty_gif`: 43 bytes, last modified on 28 Sep 1970.
 fn gif() -> Entity {
     let stat = Stat { size: Some(43), mtime: Some(23_349_600), ..Stat::of(FileKind::Regular) };
-    Entity { file: Some((PathBuf::new(), stat)), length: None, allow_ranges: false }
+    let file = Some((PathBuf::new(), stat));
+    Entity { file, content_type: ContentType::Is("image/gif"), ..Entity::default() }
 }
 
 fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::super::mapping::{map_bytes, path_from};
 use super::super::model::GzipStatic;
-use super::super::request::{Cx, Entity, Failure, Flow, HttpRequest, Leave, Method, Sent, error};
+use super::super::request::{ContentType, Cx, Entity, Failure, Flow, HttpRequest, Leave, Method, Sent, error};
 use super::content::{
     Found, PHASE, blame_symlinks, failed, is_missing, mapped, open, path_decision, reads, restricts_links,
 };
@@ -53,7 +53,12 @@ pub(super) fn static_file<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
 
 /// A regular file goes out.
 pub(super) fn send(path: &Path, stat: Stat) -> Flow {
-    let entity = Entity { file: Some((path.to_path_buf(), stat)), length: None, allow_ranges: true };
+    let entity = Entity {
+        file: Some((path.to_path_buf(), stat)),
+        length: None,
+        allow_ranges: true,
+        content_type: ContentType::Uri,
+    };
     ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity }))
 }
 
@@ -99,7 +104,7 @@ fn permission_cause(denied: &Denied, path: &Path, r: &HttpRequest, cx: &Cx) -> &
 pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
     let wanted = match r.conf.content.gzip_static.value {
         GzipStatic::Off => return ControlFlow::Continue(()),
-        GzipStatic::On => r.conf.filters.gzip_clients.accept(r, cx)?,
+        GzipStatic::On => r.conf.filters.gzip_clients().accept(r, cx)?,
         GzipStatic::Always => true,
     };
     if !reads(r) || r.uri.ends_with(b"/") || !wanted {
@@ -114,7 +119,8 @@ pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         FileKind::Regular => {
             r.file = Some(path.clone());
             // Parts of it are not offered.
-            let entity = Entity { file: Some((path, stat)), length: None, allow_ranges: false };
+            let entity =
+                Entity { file: Some((path, stat)), length: None, allow_ranges: false, content_type: ContentType::Uri };
             ControlFlow::Break(Leave::Sent(Sent { status: 200, location: None, decision: None, entity }))
         }
         _ => not_regular(&path, r),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::super::complex::{ComplexValue, Evaluated};
 use super::super::inet;
-use super::super::request::{Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
+use super::super::request::{ContentType, Cx, Entity, Flow, HttpRequest, Leave, Sent, error};
 use super::super::variables::{self, Definition, Table};
 use super::test::Condition;
 use super::{is_url, redirect};
@@ -92,7 +92,7 @@ impl Return {
                     Some(Evaluated::Overrun) => return variables::overrun(cx),
                     None => Some(0),
                 };
-                let entity = Entity { file: None, length, allow_ranges: false };
+                let entity = Entity { length, content_type: ContentType::Uri, ..Entity::default() };
                 let sent = Sent { status, location: None, decision: Some(Box::new(decision)), entity };
                 ControlFlow::Break(Leave::Sent(sent))
             }

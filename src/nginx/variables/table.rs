@@ -26,6 +26,7 @@ pub struct Table {
     patterns: HashMap<(Box<[u8]>, bool), Arc<Pattern>>,
     pub(super) geoip_database: bool,
     geoip_header: bool,
+    charset_maps: Vec<[Box<[u8]>; 2]>,
 }
 
 /// A variable, by whatever it is worked out.
@@ -81,6 +82,7 @@ impl Table {
             patterns: HashMap::new(),
             geoip_database: false,
             geoip_header: false,
+            charset_maps: Vec::new(),
         }
     }
 
@@ -145,6 +147,18 @@ impl Table {
     /// A `geoip_country`, `geoip_city` or `geoip_org` is there: `$geoip_…` come out of a database of the old format.
     pub(in crate::nginx) fn has_geoip_database(&mut self) {
         self.geoip_database = true;
+    }
+
+    /// A `charset_map` between two charsets is there, whose names are compared without case.
+    pub(in crate::nginx) fn add_charset_map(&mut self, one: &[u8], other: &[u8]) {
+        self.charset_maps.push([one.to_ascii_lowercase().into(), other.to_ascii_lowercase().into()]);
+    }
+
+    /// Whether a `charset_map` leads from one of two different charsets to the other.
+    pub(in crate::nginx) fn recodes(&self, from: &[u8], to: &[u8]) -> bool {
+        let is = |name: &[u8], known: &[u8]| name.eq_ignore_ascii_case(known);
+        let leads = |[one, other]: &[Box<[u8]>; 2]| is(from, one) && is(to, other) || is(from, other) && is(to, one);
+        !from.eq_ignore_ascii_case(to) && self.charset_maps.iter().any(leads)
     }
 
     /// `geoip2_proxy` is there: a header may say which address is looked up.
