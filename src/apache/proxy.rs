@@ -4,6 +4,8 @@
 //! mapped to `proxy:URL` has no directories: `<Proxy>` sections stand in for them. The answer of the other side is not
 //! ours; a request ends here as upstream.
 
+mod servlet;
+
 use std::sync::Arc;
 
 use crate::apache::escape::substitute;
@@ -50,8 +52,17 @@ struct Pass {
     to: Vec<u8>,
     /// The path is passed on as it was sent.
     no_canon: bool,
-    /// `mapping=encoded`, `mapping=servlet`: the path is mapped before it is decoded, and nothing else maps it then.
-    early: bool,
+    /// `mapping=`: the path is mapped before it is decoded, and nothing else maps it then.
+    mapping: Option<Mapping>,
+}
+
+/// How `mapping=` reads a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mapping {
+    /// As it is encoded.
+    Encoded,
+    /// Its segments without what follows a semicolon.
+    Servlet,
 }
 
 #[derive(Debug)]
@@ -69,6 +80,8 @@ enum Passed {
         url: Vec<u8>,
         /// Made of the target as it was sent.
         raw: bool,
+        /// What `mapping=servlet` makes of the path for everybody else.
+        path: Option<Vec<u8>>,
     },
     MatchLimit,
 }
@@ -143,13 +156,17 @@ fn parse_pass(cmd: &Command) -> Option<Pass> {
     let to = words.next()?;
     let options: Vec<Vec<u8>> = words.collect();
     let no_canon = options.iter().any(|word| word.eq_ignore_ascii_case(b"nocanon"));
-    let is_mapping = |word: &Vec<u8>| word.get(..8).is_some_and(|key| key.eq_ignore_ascii_case(b"mapping="));
-    let early = options.iter().any(is_mapping);
+    let value = |word: &Vec<u8>| {
+        let (key, value) = word.split_at_checked(8)?;
+        key.eq_ignore_ascii_case(b"mapping=").then(|| value.eq_ignore_ascii_case(b"servlet"))
+    };
+    let mappings = options.iter().filter_map(value);
+    let mapping = mappings.max().map(|servlet| if servlet { Mapping::Servlet } else { Mapping::Encoded });
     let from = match regex {
         true => From::Pattern(Pattern::new(&from, Options::apache(false)).ok()?),
         false => From::Prefix(from),
     };
-    Some(Pass { from, to: without_socket(&to), no_canon, early })
+    Some(Pass { from, to: without_socket(&to), no_canon, mapping })
 }
 
 /// The URL behind `unix:/socket|` (`ap_proxy_de_socketfy`).
@@ -166,7 +183,15 @@ impl Pass {
     fn apply(&self, r: &RequestRec) -> Passed {
         // `nocanon` hands the target on as it was sent, unless decoding has changed what matches (AH01136).
         let raw = Some(r.unparsed_uri.as_slice()).filter(|_| self.no_canon);
+        let mut path = None;
         let (to, raw) = match &self.from {
+            From::Prefix(prefix) if self.mapping == Some(Mapping::Servlet) => match servlet::covered(&r.uri, prefix) {
+                None => return Passed::No,
+                Some((length, normal)) => {
+                    path = Some(normal);
+                    ([&self.to, &r.uri[length..]].concat(), false)
+                }
+            },
             From::Prefix(path) => match alias::covered(&r.uri, path) {
                 0 => return Passed::No,
                 length => {
@@ -193,7 +218,7 @@ impl Pass {
                 }
             }
         };
-        if self.to == b"!" { Passed::Excluded } else { Passed::To { url: to, raw } }
+        if self.to == b"!" { Passed::Excluded } else { Passed::To { url: to, raw, path } }
     }
 }
 
@@ -225,22 +250,18 @@ pub(crate) fn detect<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     Handled::Declined
 }
 
-/// pre_translate_name (`proxy_pre_translate`): lines with `mapping=`, whose own way to read a path is not simulated.
+/// pre_translate_name (`proxy_pre_translate_name`): lines with `mapping=`, while the path is still encoded.
 pub(crate) fn pre_translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let Some(server) = r.server.proxy.clone().filter(|_| !r.proxyreq) else { return Handled::Declined };
-    for (pass, origin) in server.passes.iter().filter(|(pass, _)| pass.early) {
-        match pass.apply(r) {
-            Passed::No => {}
-            Passed::Excluded | Passed::To { .. } | Passed::MatchLimit => {
-                return cx.unanswerable(Subject::Opaque("ProxyPass mapping=".to_owned()), Some(*origin));
-            }
-        }
-    }
-    Handled::Declined
+    map(true, r, cx)
 }
 
-/// translate_name, after mod_rewrite and before mod_alias (`proxy_trans`).
+/// translate_name, after mod_rewrite and before mod_alias (`proxy_translate_name`).
 pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+    map(false, r, cx)
+}
+
+/// `proxy_trans`: the line of the section first, then the server's.
+fn map<'c>(early: bool, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     if !cx.has_module("proxy_module") {
         return Handled::Declined;
     }
@@ -253,19 +274,20 @@ pub(crate) fn translate_name<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
     let own = r.per_dir.proxy.as_ref().and_then(|dir| dir.pass.clone());
     let own = own.and_then(|setting| Some((setting.value, setting.origin?)));
     let server = r.server.proxy.clone().unwrap_or_default();
-    for (pass, origin) in own.iter().chain(&server.passes).filter(|(pass, _)| !pass.early) {
+    for (pass, origin) in own.iter().chain(&server.passes).filter(|(pass, _)| pass.mapping.is_some() == early) {
         match pass.apply(r) {
             Passed::No => {}
             Passed::Excluded => return Handled::Declined,
             Passed::MatchLimit => {
                 return cx.unanswerable(Subject::MatchLimit("ProxyPassMatch".into()), Some(*origin));
             }
-            Passed::To { url, raw } => {
+            Passed::To { url, raw, path } => {
                 let file = [b"proxy:", url.as_slice()].concat();
                 cx.note("translate_name", Some(*origin), || Event::Mapped { file: file.clone() });
                 if raw {
                     r.notes.set(b"proxy-nocanon", b"1");
                 }
+                r.uri = path.unwrap_or_else(|| std::mem::take(&mut r.uri));
                 r.filename = Some(file);
                 r.mapped_by = Some(*origin);
                 r.proxyreq = true;
