@@ -28,6 +28,7 @@ mod receive;
 pub mod request;
 pub mod script;
 mod settings;
+mod survey;
 pub mod tables;
 pub mod upstream;
 pub mod uri;
@@ -36,6 +37,7 @@ pub mod version;
 
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use self::build::Build;
 use self::include::{Loaded, Placed};
@@ -58,7 +60,7 @@ use crate::world::World;
 #[derive(Debug)]
 pub struct Config {
     /// Every file read, with its tree.
-    pub loaded: Loaded,
+    pub loaded: Arc<Loaded>,
     /// Every problem, in the order in which the server meets them.
     pub problems: Vec<Problem>,
     /// The `http` block; `None`: there is none, and nothing is listened on.
@@ -82,18 +84,18 @@ const PREFIX: &[u8] = b"/usr/share/nginx";
 
 /// Reads the main file and everything it includes.
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
-    let loaded = include::load(&options.config, fs);
+    let loaded = Arc::new(include::load(&options.config, fs));
     let (build, notes) = Build::resolve(options);
     let problems = check::check(&loaded, &build);
     let prefix = options.prefix.as_deref().map_or(PREFIX, |prefix| prefix.as_os_str().as_bytes());
     let conf_prefix: Box<[u8]> = loaded.conf_prefix.as_os_str().as_bytes().into();
     let main =
-        |name: &[u8]| loaded.main_directives().find(|placed| placed.directive.name.value(&loaded.sources) == name);
+        |name: &[u8]| loaded.main_directives().find(|placed| placed.directive.name().value(&loaded.sources) == name);
     let http = main(b"http").map(|block| merge::http(block, &loaded, build.version, prefix, &conf_prefix));
     let user = main(b"user");
     let words: Vec<String> = user
         .iter()
-        .flat_map(|placed| &placed.directive.args)
+        .flat_map(|placed| placed.args())
         .map(|word| String::from_utf8_lossy(word.value(&loaded.sources)).into_owned())
         .collect();
     let accounts = Accounts::read(fs);
@@ -107,12 +109,12 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
 
 /// The TCP sockets of `stream` and `mail` servers.
 fn other_listens(loaded: &Loaded) -> Vec<Listen> {
-    let is = |placed: &Placed, name: &[u8]| placed.directive.name.value(&loaded.sources) == name;
+    let is = |placed: &Placed, name: &[u8]| placed.directive.name().value(&loaded.sources) == name;
     let protocols = loaded.main_directives().filter(|placed| is(placed, b"stream") || is(placed, b"mail"));
     let servers = protocols.flat_map(|block| loaded.children(block)).filter(|placed| is(placed, b"server"));
     let listens = servers.flat_map(|block| loaded.children(block)).filter(|placed| is(placed, b"listen"));
     let sockets = listens.filter_map(|placed| {
-        let mut args = placed.directive.args.iter().map(|word| word.value(&loaded.sources));
+        let mut args = placed.directive.args().map(|word| word.value(&loaded.sources));
         let address = args.next()?;
         if args.any(|parameter| parameter == b"udp") { None } else { Listen::parse(&[address], placed.origin()).ok() }
     });

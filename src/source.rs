@@ -214,7 +214,7 @@ impl SourceMap {
 }
 
 /// A list that grows behind a shared reference. Elements sit in buckets of 1, 2, 4, … and never move.
-struct AppendOnly<T> {
+pub(crate) struct AppendOnly<T> {
     buckets: [OnceLock<Box<[OnceLock<T>]>>; u32::BITS as usize],
     length: Mutex<u32>,
 }
@@ -227,11 +227,13 @@ impl<T> AppendOnly<T> {
         (bucket as usize, (from_one - (1 << bucket)) as usize)
     }
 
-    fn len(&self) -> u32 {
+    /// How many elements there are.
+    pub(crate) fn len(&self) -> u32 {
         *self.length.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn push(&self, value: T) -> u32 {
+    /// Adds an element and gives its index.
+    pub(crate) fn push(&self, value: T) -> u32 {
         let mut length = self.length.lock().unwrap_or_else(PoisonError::into_inner);
         let index = *length;
         let (bucket, place) = Self::place(index);
@@ -242,7 +244,14 @@ impl<T> AppendOnly<T> {
         index
     }
 
-    fn get(&self, index: u32) -> &T {
+    /// An element of whoever alone knows the list.
+    pub(crate) fn get_mut(&mut self, index: u32) -> Option<&mut T> {
+        let (bucket, place) = Self::place(index);
+        self.buckets[bucket].get_mut()?.get_mut(place)?.get_mut()
+    }
+
+    /// The element with this index, which must be one that [`AppendOnly::push`] gave.
+    pub(crate) fn get(&self, index: u32) -> &T {
         let (bucket, place) = Self::place(index);
         let slot = self.buckets[bucket].get().and_then(|slots| slots[place].get());
         slot.expect("an index is handed out only after its slot was filled")

@@ -6,22 +6,29 @@
 use super::lex::{self, Line};
 use crate::problem::{Problem, ProblemKind, Severity};
 use crate::source::{FileId, Origin, Span};
-use crate::syntax::{Directive, Item, Tree, Unescaped, Word};
+use crate::syntax::{Builder, Tree};
 
 /// Sections inside each other; a deeper one stays a plain directive. A limit of this program.
 const MAX_NESTING: usize = 256;
 
 /// A section whose end was not met yet.
 struct Open {
-    directive: Directive,
+    name: Span,
     line: u32,
-    items: Vec<Item>,
+}
+
+/// A word that is still being cut.
+struct Word {
+    start: usize,
+    end: usize,
+    quoted: bool,
+    unescaped: Option<Box<[u8]>>,
 }
 
 struct Parser<'a> {
     file: FileId,
     bytes: &'a [u8],
-    items: Vec<Item>,
+    tree: Builder,
     open: Vec<Open>,
     problems: Vec<Problem>,
 }
@@ -29,19 +36,20 @@ struct Parser<'a> {
 /// The tree of a file and what is wrong with its sections. An end tag that fits an outer section closes the inner
 /// ones; one that fits nothing is skipped.
 pub fn parse(file: FileId, bytes: &[u8]) -> (Tree, Vec<Problem>) {
-    let mut parser = Parser { file, bytes, items: Vec::new(), open: Vec::new(), problems: Vec::new() };
+    let mut parser =
+        Parser { file, bytes, tree: Builder::new(file, bytes.len()), open: Vec::new(), problems: Vec::new() };
     let mut number = 0;
     for line in lex::logical_lines(bytes, lex::MAX_LINE) {
         number += line.height;
         parser.line(&line, number);
     }
     while let Some(open) = parser.open.last() {
-        let message = format!("<{}> was not closed", parser.name(&open.directive));
-        let at = (open.directive.name.span, open.line);
+        let message = format!("<{}> was not closed", parser.text(open.name));
+        let at = (open.name, open.line);
         parser.problem(message, at);
-        parser.close(bytes.len(), None);
+        parser.close(bytes.len());
     }
-    (Tree { items: parser.items }, parser.problems)
+    (parser.tree.finish(), parser.problems)
 }
 
 impl Parser<'_> {
@@ -49,8 +57,7 @@ impl Parser<'_> {
         Span::new(self.file, start, end)
     }
 
-    fn name(&self, directive: &Directive) -> String {
-        let span = directive.name.span;
+    fn text(&self, span: Span) -> String {
         String::from_utf8_lossy(&self.bytes[span.start as usize..span.end as usize]).into_owned()
     }
 
@@ -65,37 +72,35 @@ impl Parser<'_> {
         });
     }
 
-    fn push(&mut self, item: Item) {
-        let items = match self.open.last_mut() {
-            Some(open) => &mut open.items,
-            None => &mut self.items,
-        };
-        match (items.last_mut(), &item) {
-            (_, Item::Blank(blank)) if blank.start == blank.end => {}
-            (Some(Item::Blank(last)), Item::Blank(blank)) => last.end = blank.end,
-            _ => items.push(item),
+    fn blank(&mut self, start: usize, end: usize) {
+        let span = self.span(start, end);
+        if start < end && !self.tree.lengthen_blank(span.end) {
+            self.tree.blank(span);
         }
     }
 
     fn line(&mut self, line: &Line<'_>, number: u32) {
         let Line { whole, span, .. } = line;
-        self.push(Item::Blank(self.span(whole.start, span.start)));
+        self.blank(whole.start, span.start);
         let end_tag = line.text.strip_prefix(b"</");
         if span.is_empty() {
         } else if line.text.starts_with(b"#") {
-            self.push(Item::Comment(self.span(span.start, span.end)));
+            self.tree.comment(self.span(span.start, span.end));
         } else if let Some(tag) = end_tag {
             self.end_tag(tag, line, number);
         } else {
-            let directive = self.directive(line);
-            let section = directive.name.span.start as usize > span.start;
-            if section && self.open.len() < MAX_NESTING {
-                self.open.push(Open { directive, line: number, items: Vec::new() });
+            let name = self.words(line);
+            let place = self.span(span.start, span.end);
+            let reported_at = whole.end.saturating_sub(1).max(span.start);
+            let reported_at = u32::try_from(reported_at).unwrap_or(u32::MAX);
+            if name.start > place.start && self.open.len() < MAX_NESTING {
+                self.tree.open(place, reported_at);
+                self.open.push(Open { name, line: number });
             } else {
-                self.push(Item::Directive(directive));
+                self.tree.simple(place, reported_at);
             }
         }
-        self.push(Item::Blank(self.span(span.end, whole.end)));
+        self.blank(span.end, whole.end);
     }
 
     /// Closes the section that an end tag names.
@@ -104,64 +109,64 @@ impl Parser<'_> {
         let bare = word.strip_suffix(b">").unwrap_or(&word);
         let tag_span = self.span(line.span.start, line.span.end);
         let lossy = String::from_utf8_lossy(bare).into_owned();
-        let fits = self.open.iter().rposition(|open| self.name(&open.directive).as_bytes().eq_ignore_ascii_case(bare));
+        let fits = self.open.iter().rposition(|open| self.text(open.name).as_bytes().eq_ignore_ascii_case(bare));
         let Some(index) = fits else {
             self.problem(format!("</{lossy}> without matching <{lossy}> section"), (tag_span, number));
-            self.push(Item::Blank(tag_span));
+            self.blank(line.span.start, line.span.end);
             return;
         };
         if index + 1 < self.open.len() {
-            let expected = self.open.last().map(|open| self.name(&open.directive)).unwrap_or_default();
+            let expected = self.open.last().map(|open| self.text(open.name)).unwrap_or_default();
             self.problem(format!("expected </{expected}> but saw </{lossy}>"), (tag_span, number));
         } else if bare.len() == word.len() {
             self.problem(format!("</{lossy}> directive missing closing '>'"), (tag_span, number));
         }
         while self.open.len() > index + 1 {
-            self.close(line.span.start, None);
+            self.close(line.span.start);
         }
-        self.close(line.span.end, Some(line.span.start));
+        self.close(line.span.end);
     }
 
-    /// Closes the innermost section; `tag`: where its end tag starts, if it has one.
-    fn close(&mut self, end: usize, tag: Option<usize>) {
-        let Some(Open { mut directive, items, .. }) = self.open.pop() else { return };
-        directive.span = directive.span.to(self.span(tag.unwrap_or(end), end));
-        directive.block = Some(items.into());
-        self.push(Item::Directive(directive));
+    /// Closes the innermost section, which ends here.
+    fn close(&mut self, end: usize) {
+        self.open.pop();
+        self.tree.close(end);
     }
 
-    /// The words of a line, each with its place in the file.
-    fn directive(&self, line: &Line<'_>) -> Directive {
+    /// The words of a line, each with its place in the file; gives the place of the name.
+    fn words(&mut self, line: &Line<'_>) -> Span {
         let mut place = Places { bytes: self.bytes, at: line.span.start, offset: 0 };
         let mut words = lex::words(&line.text).into_iter().map(|(range, value)| {
             let (start, end) = (place.of(range.start), place.of(range.end - 1) + 1);
             let raw = &self.bytes[start..end];
             let quoted = matches!(raw.first(), Some(b'"' | b'\''));
-            let unescaped = (quoted || *value != *raw).then(|| Box::new(Unescaped(value.into())));
-            Word { span: self.span(start, end), quoted, unescaped }
+            let unescaped = (quoted || *value != *raw).then(|| value.into());
+            Word { start, end, quoted, unescaped }
         });
-        let mut name = words.next().unwrap_or_else(|| Word::plain(self.span(line.span.start, line.span.start)));
+        let (start, end) = (line.span.start, line.span.start);
+        let mut name = words.next().unwrap_or(Word { start, end, quoted: false, unescaped: None });
         let mut args: Vec<Word> = words.collect();
-        let span = self.span(line.span.start, line.span.end);
         if line.text.starts_with(b"<") {
-            name.span.start += 1;
-            let tail = |value: Box<Unescaped>| Box::new(Unescaped(value.0.get(1..).unwrap_or_default().into()));
+            name.start += 1;
+            let tail = |value: Box<[u8]>| value.get(1..).unwrap_or_default().into();
             name.unescaped = name.unescaped.map(tail);
             // A `>` glued to the last word, the name or an argument, is not part of it.
             let last = args.last_mut().unwrap_or(&mut name);
-            if !last.quoted && self.bytes[..last.span.end as usize].ends_with(b">") && last.span.end > last.span.start {
-                last.span.end -= 1;
+            if !last.quoted && self.bytes[..last.end].ends_with(b">") && last.end > last.start {
+                last.end -= 1;
                 if let Some(value) = &mut last.unescaped {
-                    value.0 = value.0.split_last().map_or(&b""[..], |(_, head)| head).into();
+                    *value = value.split_last().map_or(&b""[..], |(_, head)| head).into();
                 }
             }
-            if args.last().is_some_and(|last| last.span.start == last.span.end) {
+            if args.last().is_some_and(|last| last.start == last.end) {
                 args.pop();
             }
         }
-        let reported_at = line.whole.end.saturating_sub(1).max(line.span.start);
-        let reported_at = u32::try_from(reported_at).unwrap_or(u32::MAX);
-        Directive { name, args: args.into(), block: None, span, reported_at, raw_block: None }
+        let place = self.span(name.start, name.end);
+        for word in std::iter::once(name).chain(args) {
+            self.tree.word(word.start, word.end, word.quoted, word.unescaped);
+        }
+        place
     }
 }
 
@@ -215,12 +220,12 @@ mod tests {
         let (sources, _, tree, problems) = round_trip(text);
         assert_eq!(problems, []);
         let directory = tree.directives().next().expect("a section");
-        assert_eq!(directory.name.value(&sources), b"Directory");
+        assert_eq!(directory.name().value(&sources), b"Directory");
         assert_eq!(directory.arg(0, &sources), Some(&b"/srv/a b"[..]));
         let require = directory.children().next().expect("a directive");
         assert_eq!(require.arg(1, &sources), Some(&b"denied"[..]));
-        assert_eq!(sources.start(require.args[1].span).line, 4);
-        assert_eq!(sources.file(require.span.file).line_column(require.reported_at).line, 4);
+        assert_eq!(sources.start(require.args().get(1).expect("an argument").span).line, 4);
+        assert_eq!(sources.file(require.span().file).line_column(require.reported_at()).line, 4);
         assert_eq!(tree.directives().count(), 2);
     }
 
@@ -229,9 +234,9 @@ mod tests {
         let (sources, _, tree, _) =
             round_trip(b"<RequireAll>\n</RequireAll>\n<Files *.txt>\n</Files>\n<If \"x\" >\n</If>\n");
         let sections: Vec<_> = tree.directives().collect();
-        assert_eq!(sections[0].name.value(&sources), b"RequireAll");
+        assert_eq!(sections[0].name().value(&sources), b"RequireAll");
         assert_eq!(sections[1].arg(0, &sources), Some(&b"*.txt"[..]));
-        assert_eq!(sections[2].args.len(), 1);
+        assert_eq!(sections[2].args().len(), 1);
     }
 
     #[test]

@@ -24,15 +24,18 @@ pub mod value;
 mod variables;
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+use std::sync::Arc;
 
 use crate::nginx::build::Build;
 use crate::nginx::directives::{self, Contexts, Row, Setter};
 use crate::nginx::include::{Loaded, Placed, Step};
 use crate::nginx::version::Version;
+use crate::pattern::Pattern;
 use crate::problem::{Problem, ProblemKind, Severity};
 use crate::source::{FileId, InclusionId, Origin, Span};
-use crate::syntax::Item;
+use crate::syntax::Items;
 
 /// Everything that nginx would say, in its order.
 pub fn check(loaded: &Loaded, build: &Build) -> Vec<Problem> {
@@ -91,25 +94,29 @@ struct Block<'a> {
     context: Contexts,
     /// The directive that opened it; `None` for the main file.
     opener: Option<Placed<'a>>,
-    /// Directives that may stand here once, and did.
-    seen: HashSet<&'static str>,
+    /// Directives that may stand here once, and did: a few, so a list.
+    seen: Vec<&'static str>,
     /// Values of bitmask directives that were given.
-    bits: HashSet<(&'static str, usize)>,
+    bits: Vec<(&'static str, usize)>,
     /// The location, where the block is one or lies in one.
-    location: scope::Place,
+    location: scope::Place<'a>,
     /// What the end of the block needs to know.
     facts: scope::Facts,
 }
 
 impl<'a> Block<'a> {
     fn new(context: Contexts, opener: Option<Placed<'a>>) -> Self {
-        let (seen, bits) = (HashSet::new(), HashSet::new());
+        let (seen, bits) = (Vec::new(), Vec::new());
         Block { context, opener, seen, bits, location: scope::Place::default(), facts: scope::Facts::default() }
     }
 
     /// nginx's usual answer to a second use: `is duplicate`.
     fn once(&mut self, name: &'static str) -> Verdict {
-        if self.seen.insert(name) { Ok(()) } else { bad(format!("\"{name}\" directive is duplicate")) }
+        if self.seen.contains(&name) {
+            return bad(format!("\"{name}\" directive is duplicate"));
+        }
+        self.seen.push(name);
+        Ok(())
     }
 }
 
@@ -127,6 +134,12 @@ struct Checker<'a> {
     reading: Vec<Reading>,
     /// The byte at which nginx's lexer stands.
     at: (FileId, u32),
+    /// The row of each name that was met in each kind of block. Only names that this build has are kept.
+    rows: HashMap<(&'static [u8], Contexts), &'static Row, BuildHasherDefault<directives::NameHasher>>,
+    /// Regular expressions that were met, with case and without: servers repeat each other's.
+    patterns: [HashMap<Box<[u8]>, Arc<Pattern>>; 2],
+    /// Lists of values that were given back, to be filled again.
+    spare: Vec<Vec<&'a [u8]>>,
     main: core::Main,
     zones: limits::Zones,
     http: scope::Http<'a>,
@@ -142,6 +155,9 @@ impl<'a> Checker<'a> {
             problems: Vec::new(),
             reading: Vec::new(),
             at: (FileId(0), 0),
+            rows: HashMap::default(),
+            patterns: Default::default(),
+            spare: Vec::new(),
             main: core::Main::default(),
             zones: limits::Zones::default(),
             http: scope::Http::new(build, modern),
@@ -156,11 +172,23 @@ impl<'a> Checker<'a> {
 
     /// The values of a directive's arguments.
     fn values(&self, directive: Placed<'a>) -> Vec<&'a [u8]> {
-        directive.directive.args.iter().map(|word| word.value(&self.loaded.sources)).collect()
+        directive.directive.args().map(|word| word.value(&self.loaded.sources)).collect()
+    }
+
+    /// The same in a list that is given back by [`Checker::give_back`]: most directives need one.
+    fn borrow_values(&mut self, directive: Placed<'a>) -> Vec<&'a [u8]> {
+        let mut values = self.spare.pop().unwrap_or_default();
+        values.extend(directive.directive.args().map(|word| word.value(&self.loaded.sources)));
+        values
+    }
+
+    fn give_back(&mut self, mut values: Vec<&'a [u8]>) {
+        values.clear();
+        self.spare.push(values);
     }
 
     fn name(&self, directive: Placed<'a>) -> &'a [u8] {
-        directive.directive.name.value(&self.loaded.sources)
+        directive.directive.name().value(&self.loaded.sources)
     }
 
     /// The main file: `ngx_init_cycle`, as far as the configuration goes.
@@ -176,29 +204,28 @@ impl<'a> Checker<'a> {
     }
 
     /// Reads the directives of a block or file, included ones too.
-    fn read(&mut self, items: &'a [Item], via: Option<InclusionId>, block: &mut Block<'a>) {
+    fn read(&mut self, items: Items<'a>, via: Option<InclusionId>, block: &mut Block<'a>) {
         self.each(items, via, |checker, directive| checker.directive(directive, block));
     }
 
     /// Reads a block with a grammar of its own (`map`, `types`): a block in it is refused, and so on for each line.
     fn lines(&mut self, block: Placed<'a>, mut line: impl FnMut(&mut Self, Placed<'a>) -> Verdict) {
-        let items = block.directive.block.as_deref().unwrap_or_default();
-        self.each(items, block.via, |checker, directive| {
-            let verdict = match directive.block {
-                Some(_) => Err(Refusal { kind: ProblemKind::Syntax, ..refusal("unexpected \"{\"") }),
-                None => line(checker, directive),
+        self.each(block.items(), block.via, |checker, directive| {
+            let verdict = match directive.is_block() {
+                true => Err(Refusal { kind: ProblemKind::Syntax, ..refusal("unexpected \"{\"") }),
+                false => line(checker, directive),
             };
             checker.report(directive, verdict);
         });
-        self.stand(block.span.file, block.span.end.saturating_sub(1));
+        self.stand(block.span().file, block.span().end.saturating_sub(1));
     }
 
-    fn each(&mut self, items: &'a [Item], via: Option<InclusionId>, mut visit: impl FnMut(&mut Self, Placed<'a>)) {
+    fn each(&mut self, items: Items<'a>, via: Option<InclusionId>, mut visit: impl FnMut(&mut Self, Placed<'a>)) {
         let loaded = self.loaded;
         for step in loaded.steps(items, via) {
             match step {
                 Step::Directive(directive) => {
-                    self.stand(directive.span.file, directive.reported_at);
+                    self.stand(directive.span().file, directive.reported_at());
                     if loaded.is_include(directive) {
                         self.missing(directive);
                     } else {
@@ -269,17 +296,50 @@ impl<'a> Checker<'a> {
 
     /// `ngx_conf_handler`: the directive's row, its arguments, its setter.
     fn directive(&mut self, directive: Placed<'a>, block: &mut Block<'a>) {
-        let verdict = self.find(directive, block.context).and_then(|row| self.set(row, directive, block));
+        let verdict = match self.find(directive, block.context) {
+            Ok(row) => {
+                let values = self.borrow_values(directive);
+                let verdict = self.set(row, directive, &values, block);
+                self.give_back(values);
+                verdict
+            }
+            Err(refusal) => Err(refusal),
+        };
         self.report(directive, verdict);
     }
 
-    fn find(&self, directive: Placed<'a>, context: Contexts) -> Verdict<&'static Row> {
+    fn find(&mut self, directive: Placed<'a>, context: Contexts) -> Verdict<&'static Row> {
         let name = self.name(directive);
+        let row = self.row(name, directive, context)?;
+        let shown = || show(name);
+        match (row.block, directive.is_block()) {
+            (false, true) => {
+                let message = format!("directive \"{}\" is not terminated by \";\"", shown());
+                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
+            }
+            (true, false) => {
+                let message = format!("directive \"{}\" has no opening \"{{\"", shown());
+                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
+            }
+            _ => {}
+        }
+        if !row.arity.accepts(directive.args().len()) {
+            let message = format!("invalid number of arguments in \"{}\" directive", shown());
+            return Err(Refusal { kind: ProblemKind::Arity, help: self.swallowed(directive), ..refusal(message) });
+        }
+        Ok(row)
+    }
+
+    /// The row of a name in a block, looked up in the tables once.
+    fn row(&mut self, name: &[u8], directive: Placed<'a>, context: Contexts) -> Verdict<&'static Row> {
+        if let Some(&row) = self.rows.get(&(name, context)) {
+            return Ok(row);
+        }
         let shown = show(name);
         let rows = directives::rows(name);
         let built: Vec<&'static Row> = rows.iter().filter(|row| self.build.has(row)).collect();
         let Some(&row) = built.iter().find(|row| row.contexts.overlaps(context)) else {
-            let origin = Some(Origin { span: directive.name.span, via: directive.via });
+            let origin = Some(Origin { span: directive.name().span, via: directive.via });
             if built.is_empty() {
                 return Err(Refusal { origin, ..self.unknown(name, rows) });
             }
@@ -289,21 +349,7 @@ impl<'a> Checker<'a> {
             let message = format!("\"{shown}\" directive is not allowed here");
             return Err(Refusal { kind: ProblemKind::Context, origin, help, ..refusal(message) });
         };
-        match (row.block, &directive.block) {
-            (false, Some(_)) => {
-                let message = format!("directive \"{shown}\" is not terminated by \";\"");
-                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
-            }
-            (true, None) => {
-                let message = format!("directive \"{shown}\" has no opening \"{{\"");
-                return Err(Refusal { kind: ProblemKind::Syntax, ..refusal(message) });
-            }
-            _ => {}
-        }
-        if !row.arity.accepts(directive.args.len()) {
-            let message = format!("invalid number of arguments in \"{shown}\" directive");
-            return Err(Refusal { kind: ProblemKind::Arity, help: self.swallowed(directive), ..refusal(message) });
-        }
+        self.rows.insert((row.name.as_bytes(), context), row);
         Ok(row)
     }
 
@@ -327,8 +373,8 @@ impl<'a> Checker<'a> {
     /// A forgotten `;` makes the next line part of this directive: the first argument on a later line that is a directive.
     fn swallowed(&self, directive: Placed<'a>) -> Option<String> {
         let line = |span: Span| self.loaded.sources.start(span).line;
-        let mut before = directive.name.span;
-        for word in &directive.directive.args {
+        let mut before = directive.name().span;
+        for word in directive.args() {
             let value = word.value(&self.loaded.sources);
             if line(word.span) > line(before) && !word.quoted && !directives::rows(value).is_empty() {
                 return Some(format!("a `;` seems to be missing at the end of line {}", line(before)));
@@ -339,10 +385,10 @@ impl<'a> Checker<'a> {
     }
 
     /// Runs the setter.
-    fn set(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
+    fn set(&mut self, row: &'static Row, directive: Placed<'a>, values: &[&'a [u8]], block: &mut Block<'a>) -> Verdict {
         match row.setter {
-            Setter::Own => self.own(row, directive, block),
-            _ => self.common(row, directive, block),
+            Setter::Own => self.own(row, directive, values, block),
+            _ => self.common(row, directive, values, block),
         }
     }
 }

@@ -92,7 +92,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<RawPart<'_>>, String> {
 
 impl ComplexValue {
     /// Reads a text. One that nginx refuses counts as literal: its configuration is refused anyway.
-    pub fn compile(text: &[u8], table: &mut Table) -> ComplexValue {
+    pub fn compile(text: &[u8], table: &Table) -> ComplexValue {
         if memchr::memchr(b'$', text).is_none() {
             return ComplexValue::literal(text);
         }
@@ -282,7 +282,7 @@ fn pass<'a>(
 }
 
 /// Reads the parts of a text; with `split_args`, the first `?` of its literal parts begins the query.
-pub(super) fn compile_parts(text: &[u8], table: &mut Table, split_args: bool) -> Box<[Part]> {
+pub(super) fn compile_parts(text: &[u8], table: &Table, split_args: bool) -> Box<[Part]> {
     let Ok(raw) = parse(text) else {
         return Box::new([Part::Text(text.into())]);
     };

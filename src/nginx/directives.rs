@@ -5,6 +5,8 @@
 
 mod table;
 
+use std::hash::Hasher;
+
 /// What kind of module a directive belongs to: nginx looks only among the modules of the block it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -245,6 +247,37 @@ pub fn http(name: &[u8]) -> Option<&'static Row> {
 /// What is done about a directive inside `http`; one that is in no table may do anything.
 pub fn effect(name: &[u8]) -> Effect {
     http(name).map_or(Effect::Opaque, |row| row.effect)
+}
+
+/// Hashes names of directives, which are short and in the tables: nobody can choose them so that they collide.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u16(&mut self, number: u16) {
+        self.write_u64(u64::from(number));
+    }
+
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // An odd constant with bits all over; the product's high bits depend on all of the number's.
+        self.0 = (self.0.rotate_left(5) ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0.rotate_left(26)
+    }
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Filters {
     ];
 
     /// Takes a directive.
-    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, table: &mut Table) {
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, table: &Table) {
         let Some(&first) = args.first() else { return };
         let on = first.eq_ignore_ascii_case(b"on");
         match name {

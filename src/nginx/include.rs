@@ -14,7 +14,7 @@ use crate::fs::{self, Errno, FileKind, Filesystem};
 use crate::nginx::parse::{self, Fault, Parsed};
 use crate::problem::{ProblemKind, Severity};
 use crate::source::{FileId, InclusionId, InclusionKind, MAX_FILE, Origin, SourceMap};
-use crate::syntax::{Directive, Item};
+use crate::syntax::{Directive, Item, Items};
 
 /// Includes nested deeper than this are not read. nginx keeps every file of the chain open and fails at its own limit.
 pub const MAX_DEPTH: usize = 100;
@@ -67,23 +67,36 @@ pub struct Failure {
 #[derive(Clone, Copy, Debug)]
 pub struct Placed<'a> {
     /// The text.
-    pub directive: &'a Directive,
+    pub directive: Directive<'a>,
     /// The inclusion through which it is read; `None` in the main file.
     pub via: Option<InclusionId>,
 }
 
+/// A directive's place in a [`Loaded`], for whoever outlives the trees' borrow.
+#[derive(Clone, Copy, Debug)]
+pub struct Handle {
+    file: FileId,
+    number: u32,
+    via: Option<InclusionId>,
+}
+
 impl Placed<'_> {
+    /// What [`Loaded::placed`] gives it back for.
+    pub fn handle(&self) -> Handle {
+        Handle { file: self.directive.span().file, number: self.directive.number(), via: self.via }
+    }
+
     /// Where it stands, and who included it.
     pub fn origin(&self) -> Origin {
-        Origin { span: self.directive.span, via: self.via }
+        Origin { span: self.directive.span(), via: self.via }
     }
 }
 
-impl Deref for Placed<'_> {
-    type Target = Directive;
+impl<'a> Deref for Placed<'a> {
+    type Target = Directive<'a>;
 
-    fn deref(&self) -> &Directive {
-        self.directive
+    fn deref(&self) -> &Directive<'a> {
+        &self.directive
     }
 }
 
@@ -107,7 +120,7 @@ pub struct Steps<'a> {
 
 #[derive(Clone, Debug)]
 struct Frame<'a> {
-    items: std::slice::Iter<'a, Item>,
+    items: Items<'a>,
     via: Option<InclusionId>,
     /// Files to read before going on with `items`.
     pending: &'a [InclusionId],
@@ -121,7 +134,7 @@ impl<'a> Iterator for Steps<'a> {
         if let Some((&id, rest)) = frame.pending.split_first() {
             frame.pending = rest;
             let file = self.loaded.sources.inclusion(id).file;
-            self.stack.push(Frame { items: self.loaded.items(file).iter(), via: Some(id), pending: &[] });
+            self.stack.push(Frame { items: self.loaded.items(file), via: Some(id), pending: &[] });
             return Some(Step::Enter(file, id));
         }
         match frame.items.find_map(Item::directive) {
@@ -159,27 +172,34 @@ impl<'a> Iterator for Directives<'a> {
 impl Loaded {
     /// The directives of the main file, includes spliced in.
     pub fn main_directives(&self) -> Directives<'_> {
-        self.directives(self.main.map_or(&[], |file| self.items(file)), None)
+        let stack = self.main.map(|file| Frame { items: self.items(file), via: None, pending: &[] });
+        Directives(Steps { loaded: self, stack: stack.into_iter().collect() })
     }
 
     /// The directives of a block, includes spliced in; none for a simple directive.
     pub fn children<'a>(&'a self, block: Placed<'a>) -> Directives<'a> {
-        self.directives(block.directive.block.as_deref().unwrap_or_default(), block.via)
+        self.directives(block.items(), block.via)
     }
 
     /// The directives among these items, which were read through `via`.
-    pub fn directives<'a>(&'a self, items: &'a [Item], via: Option<InclusionId>) -> Directives<'a> {
+    pub fn directives<'a>(&'a self, items: Items<'a>, via: Option<InclusionId>) -> Directives<'a> {
         Directives(self.steps(items, via))
     }
 
     /// The same, for whoever must know where an included file begins and ends.
-    pub fn steps<'a>(&'a self, items: &'a [Item], via: Option<InclusionId>) -> Steps<'a> {
-        Steps { loaded: self, stack: vec![Frame { items: items.iter(), via, pending: &[] }] }
+    pub fn steps<'a>(&'a self, items: Items<'a>, via: Option<InclusionId>) -> Steps<'a> {
+        Steps { loaded: self, stack: vec![Frame { items, via, pending: &[] }] }
+    }
+
+    /// The directive with this handle, which must come from here.
+    pub fn placed(&self, handle: Handle) -> Placed<'_> {
+        let tree = &self.parsed[handle.file.0 as usize].tree;
+        Placed { directive: tree.directive(handle.number), via: handle.via }
     }
 
     /// The items at the level of a file.
-    pub fn items(&self, file: FileId) -> &[Item] {
-        &self.parsed[file.0 as usize].tree.items
+    pub fn items(&self, file: FileId) -> Items<'_> {
+        self.parsed[file.0 as usize].tree.items()
     }
 
     /// What nginx refuses in the text of a file, in its order.
@@ -238,8 +258,8 @@ pub fn load(main: &Path, fs: &dyn Filesystem) -> Loaded {
 }
 
 /// Whether a directive is called `include`; most names are told apart by their length.
-fn is_named_include(directive: &Directive, sources: &SourceMap) -> bool {
-    let name = &directive.name;
+fn is_named_include(directive: Directive, sources: &SourceMap) -> bool {
+    let name = directive.name();
     let may_be = name.quoted || name.unescaped.is_some() || name.span.end - name.span.start == 7;
     may_be && name.value(sources) == b"include"
 }
@@ -377,7 +397,7 @@ impl Loader<'_> {
         };
         let file = self.loaded.sources.add(path, bytes);
         let parsed = parse::parse(file, &self.loaded.sources.file(file).bytes);
-        let (sites, depth) = self.sites_of(&parsed.tree.items);
+        let (sites, depth) = self.sites_of(parsed.tree.items());
         self.sites.push(sites);
         self.depths.push(depth);
         self.loaded.parsed.push(parsed);
@@ -385,10 +405,10 @@ impl Loader<'_> {
     }
 
     /// The includes of a text in order, and how deep its blocks go. Whatever block they stand in, it counts: `map`, `types`, `geo` and `upstream` know them too.
-    fn sites_of(&self, items: &[Item]) -> (Vec<Site>, usize) {
+    fn sites_of(&self, items: Items) -> (Vec<Site>, usize) {
         let sources = &self.loaded.sources;
         let mut sites = Vec::new();
-        let mut stack = vec![items.iter()];
+        let mut stack = vec![items];
         let mut deepest = 0;
         while let Some(level) = stack.last_mut() {
             let Some(item) = level.next() else {
@@ -396,19 +416,14 @@ impl Loader<'_> {
                 continue;
             };
             let Some(directive) = item.directive() else { continue };
-            match (&directive.block, &*directive.args) {
-                (Some(block), _) => {
-                    stack.push(block.iter());
-                    deepest = deepest.max(stack.len() - 1);
-                }
-                (None, [pattern]) if is_named_include(directive, sources) => {
-                    sites.push(Site {
-                        directive: directive.span,
-                        pattern: pattern.value(sources).to_vec(),
-                        depth: stack.len() - 1,
-                    });
-                }
-                _ => {}
+            if directive.is_block() {
+                stack.push(directive.items());
+                deepest = deepest.max(stack.len() - 1);
+            } else if is_named_include(directive, sources)
+                && let (Some(pattern), 1) = (directive.arg(0, sources), directive.args().len())
+            {
+                let depth = stack.len() - 1;
+                sites.push(Site { directive: directive.span(), pattern: pattern.to_vec(), depth });
             }
         }
         (sites, deepest)
@@ -554,7 +569,7 @@ mod tests {
         fn visit<'a>(loaded: &'a Loaded, directives: Directives<'a>, out: &mut Vec<String>) {
             for placed in directives {
                 let chain = loaded.sources.chain(placed.origin()).len();
-                out.push(format!("{}@{chain}", String::from_utf8_lossy(placed.name.value(&loaded.sources))));
+                out.push(format!("{}@{chain}", String::from_utf8_lossy(placed.name().value(&loaded.sources))));
                 visit(loaded, loaded.children(placed), out);
             }
         }

@@ -77,6 +77,18 @@ fn quoted<'a>(quote: u8) -> impl Parser<&'a [u8], Output = Quote, Error = nom::e
     })
 }
 
+/// Bytes that go on with a word, whatever they follow.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let others = b" \t\r\n;{\\$";
+    let mut at = 0;
+    while at < others.len() {
+        plain[others[at] as usize] = false;
+        at += 1;
+    }
+    plain
+};
+
 /// A word without quotes ends at white space, `;` or `{`, but not at a `{` after `$` or after `${`: `${name}` is one word.
 /// `}`, `#`, quotes and parentheses are ordinary bytes inside it.
 fn unquoted(input: &[u8]) -> IResult<&[u8], ()> {
@@ -84,10 +96,9 @@ fn unquoted(input: &[u8]) -> IResult<&[u8], ()> {
     let plain = |input| value((), take_while1(move |byte| !ends(byte) && byte != b'\\' && byte != b'$')).parse(input);
     let variable = value((), (tag("$"), take_till(|byte| byte != b'{')));
     // Most words are plain from end to end.
-    if let Ok((rest, ())) = plain(input)
-        && rest.first().is_none_or(|&byte| ends(byte))
-    {
-        return Ok((rest, ()));
+    let length = input.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(input.len());
+    if length > 0 && input.get(length).is_none_or(|&byte| ends(byte)) {
+        return Ok((&input[length..], ()));
     }
     fold_many0(alt((plain, variable, escape)), || (), |(), ()| ()).parse(input)
 }

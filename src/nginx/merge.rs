@@ -6,18 +6,19 @@
 
 use std::sync::Arc;
 
-use super::include::{Loaded, Placed};
-use super::listen::{Addresses, Listen, ServerName};
+use super::include::{Handle, Loaded, Placed};
+use super::listen::{Addresses, ServerName};
 use super::location::Locations;
 use super::mapping::full_name;
 use super::model::{
-    Handler, Http, LimitExcept, LocConf, Location, LocationKind, OpaquePhase, PassKind, Server, SrvConf, Upstream, Zone,
+    Handler, Http, LimitExcept, LocConf, Location, LocationKind, OpaquePhase, PassKind, Records, Server, SrvConf,
+    Upstream, Zone,
 };
 use super::request::Method;
 use super::script;
 use super::settings::{Here, Settings};
+use super::survey::{Listed, Survey};
 use super::tables;
-use super::upstream::Target;
 use super::variables::{Regex, Table};
 use super::version::Version;
 use crate::source::{Origin, Setting};
@@ -48,32 +49,83 @@ fn inherit(parent: &LocConf, block: Block, origin: Origin) -> LocConf {
 }
 
 /// Builds the model of an `http` block.
-pub(super) fn http(block: Placed, loaded: &Loaded, version: Version, prefix: &[u8], conf_prefix: &[u8]) -> Http {
-    let mut reader = Reader {
-        loaded,
-        version,
-        prefix,
-        conf_prefix,
-        table: Table::new(version),
-        groups: Vec::new(),
-        sockets_left: MOST_SOCKETS,
+pub(super) fn http(block: Placed, loaded: &Arc<Loaded>, version: Version, prefix: &[u8], conf_prefix: &[u8]) -> Http {
+    let Survey { table, servers, mut groups, .. } = Survey::of(block, loaded, version);
+    let table = Arc::new(table);
+    let mut conf = LocConf::defaults(block.origin(), full_name(prefix, b"html"));
+    let mut srv = SrvConf::default();
+    let reader = Reader { loaded, version, prefix, conf_prefix, table: &table };
+    reader.settings(block, &mut conf, &mut srv, &[]);
+    let mut http = Http {
+        origin: block.origin(),
+        conf: conf.clone(),
+        servers: Vec::new(),
+        addresses: Addresses::default(),
+        variables: table.clone(),
+        limit_req_zones: Vec::new(),
+        limit_conn_zones: Vec::new(),
+        upstreams: Vec::new(),
     };
-    reader.http(block)
+    for placed in loaded.children(block) {
+        match reader.name(&placed) {
+            b"upstream" => http.upstreams.extend(reader.upstream(placed)),
+            b"limit_req_zone" => http.limit_req_zones.extend(reader.zone(placed)),
+            b"limit_conn_zone" => http.limit_conn_zones.extend(reader.zone(placed)),
+            _ => {}
+        }
+    }
+    http.upstreams.append(&mut groups);
+    let ground = Arc::new(Ground {
+        loaded: loaded.clone(),
+        version,
+        prefix: prefix.into(),
+        conf_prefix: conf_prefix.into(),
+        table,
+        conf,
+        srv,
+    });
+    let recipe = |block: Placed| Recipe { ground: ground.clone(), block: block.handle() };
+    let server = |Listed { block, names, listens }| Server::new(block.origin(), names, listens, recipe(block));
+    http.servers = servers.into_iter().map(server).collect();
+    http.addresses = Addresses::new(&http.servers);
+    http
 }
 
-/// Most sockets of one configuration: far more than a machine has ports for.
-const MOST_SOCKETS: usize = 1 << 20;
+/// How the records of a server are made.
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    ground: Arc<Ground>,
+    block: Handle,
+}
+
+/// What every server's records are made from.
+#[derive(Debug)]
+struct Ground {
+    loaded: Arc<Loaded>,
+    version: Version,
+    prefix: Box<[u8]>,
+    conf_prefix: Box<[u8]>,
+    table: Arc<Table>,
+    /// The records of `http`.
+    conf: LocConf,
+    srv: SrvConf,
+}
+
+impl Recipe {
+    /// The merged records of the server, which has these names.
+    pub(super) fn records(&self, names: &[Setting<ServerName>]) -> Records {
+        let Ground { loaded, version, prefix, conf_prefix, table, conf, srv } = &*self.ground;
+        let reader = Reader { loaded, version: *version, prefix, conf_prefix, table };
+        reader.records(loaded.placed(self.block), names, conf, srv)
+    }
+}
 
 struct Reader<'l> {
     loaded: &'l Loaded,
     version: Version,
     prefix: &'l [u8],
     conf_prefix: &'l [u8],
-    table: Table,
-    /// What literal `*_pass` addresses make.
-    groups: Vec<Upstream>,
-    /// How many more sockets are read: port ranges multiply.
-    sockets_left: usize,
+    table: &'l Table,
 }
 
 /// What a block holds beside settings: most hold nothing, and need not be read again for it.
@@ -86,61 +138,31 @@ struct Inside {
 
 impl<'l> Reader<'l> {
     fn name(&self, placed: &Placed<'l>) -> &'l [u8] {
-        placed.directive.name.value(&self.loaded.sources)
+        placed.directive.name().value(&self.loaded.sources)
     }
 
     fn args(&self, placed: &Placed<'l>) -> Vec<&'l [u8]> {
-        placed.directive.args.iter().map(|word| word.value(&self.loaded.sources)).collect()
+        placed.directive.args().map(|word| word.value(&self.loaded.sources)).collect()
     }
 
-    fn http(&mut self, block: Placed<'l>) -> Http {
-        let mut srv = SrvConf::default();
-        let mut conf = LocConf::defaults(block.origin(), full_name(self.prefix, b"html"));
-        self.settings(block, &mut conf, &mut srv, &[]);
-        let mut http = Http {
-            origin: block.origin(),
-            conf,
-            servers: Vec::new(),
-            addresses: Addresses::default(),
-            variables: Table::new(self.version),
-            limit_req_zones: Vec::new(),
-            limit_conn_zones: Vec::new(),
-            upstreams: Vec::new(),
-        };
-        let srv = Arc::new(srv);
-        for placed in self.loaded.children(block) {
-            let args = self.args(&placed);
-            match (self.name(&placed), &*args) {
-                (b"server", _) => {
-                    let server = self.server(placed, &http.conf, &srv);
-                    http.servers.push(server);
-                }
-                (b"upstream", [name, ..]) => {
-                    let none_live = self.none_live(placed);
-                    http.upstreams.push(Upstream { host: name.to_ascii_lowercase().into(), port: None, none_live });
-                }
-                (b"limit_req_zone", _) => http.limit_req_zones.extend(self.zone(&args, placed.origin())),
-                (b"limit_conn_zone", _) => http.limit_conn_zones.extend(self.zone(&args, placed.origin())),
-                _ => {}
-            }
-        }
-        http.upstreams.append(&mut self.groups);
-        http.addresses = Addresses::new(&http.servers);
-        http.variables = std::mem::replace(&mut self.table, Table::new(self.version));
-        http
+    /// `upstream NAME { … }`.
+    fn upstream(&self, block: Placed<'l>) -> Option<Upstream> {
+        let name = block.arg(0, &self.loaded.sources)?;
+        Some(Upstream { host: name.to_ascii_lowercase().into(), port: None, none_live: self.none_live(block) })
     }
 
     /// `limit_req_zone KEY zone=NAME:SIZE …`.
-    fn zone(&mut self, args: &[&[u8]], origin: Origin) -> Option<Zone> {
+    fn zone(&self, placed: Placed<'l>) -> Option<Zone> {
+        let args = self.args(&placed);
         let (key, parameters) = args.split_first()?;
         let text = parameters.iter().find_map(|parameter| parameter.strip_prefix(b"zone="))?;
         let name = text.split(|&byte| byte == b':').next()?;
-        Some(Zone { name: name.into(), key: self.settings_for(&[]).value(key), origin })
+        Some(Zone { name: name.into(), key: self.settings_for(&[]).value(key), origin: placed.origin() })
     }
 
-    fn settings_for<'s>(&'s mut self, names: &'s [Setting<ServerName>]) -> Settings<'s> {
+    fn settings_for<'s>(&'s self, names: &'s [Setting<ServerName>]) -> Settings<'s> {
         Settings {
-            table: &mut self.table,
+            table: self.table,
             prefix: self.prefix,
             conf_prefix: self.conf_prefix,
             server_names: names,
@@ -162,13 +184,13 @@ impl<'l> Reader<'l> {
     }
 
     /// The settings of a block, in a record that begins as its parent's.
-    fn settings(&mut self, block: Placed<'l>, conf: &mut LocConf, srv: &mut SrvConf, names: &[Setting<ServerName>]) {
+    fn settings(&self, block: Placed<'l>, conf: &mut LocConf, srv: &mut SrvConf, names: &[Setting<ServerName>]) {
         self.read(block, Here::new(None, OpaquePhase::ServerRewrite), conf, srv, names, b"");
     }
 
     /// Takes the settings of a block, and says what else there is in it.
     fn read(
-        &mut self,
+        &self,
         block: Placed<'l>,
         mut here: Here,
         conf: &mut LocConf,
@@ -188,10 +210,7 @@ impl<'l> Reader<'l> {
                 _ => {}
             }
             args.clear();
-            args.extend(placed.directive.args.iter().map(|word| word.value(&loaded.sources)));
-            if defines_variable(name) {
-                tables::define(placed, loaded, &mut self.table);
-            }
+            args.extend(placed.directive.args().map(|word| word.value(&loaded.sources)));
             if name == b"types" {
                 let lines = tables::entries(placed, loaded);
                 Arc::make_mut(&mut conf.filters).content_types.add(&lines, here.first("types"));
@@ -200,58 +219,28 @@ impl<'l> Reader<'l> {
             settings.location = location;
             settings.set(name, &args, placed.origin(), &mut here, conf, srv);
         }
-        if let Some(Handler::Pass(kind, url)) = conf.handler.as_ref().map(|handler| &handler.value) {
-            let target = url.as_literal().and_then(|url| Target::parse(*kind, url).ok());
-            self.groups.extend(target.and_then(|target| target.group()));
-        }
         inside
     }
 
-    fn server(&mut self, block: Placed<'l>, outer: &LocConf, outer_srv: &Arc<SrvConf>) -> Server {
+    fn records(
+        &self,
+        block: Placed<'l>,
+        names: &[Setting<ServerName>],
+        outer: &LocConf,
+        outer_srv: &SrvConf,
+    ) -> Records {
         let mut conf = inherit(outer, Block::Server, block.origin());
-        let mut srv = SrvConf::clone(outer_srv);
-        let (mut names, mut listens) = (Vec::new(), Vec::new());
-        for placed in self.loaded.children(block) {
-            match self.name(&placed) {
-                b"server_name" => {
-                    for name in self.args(&placed) {
-                        names.extend(self.server_name(name).map(|name| Setting::new(name, placed.origin())));
-                    }
-                }
-                b"listen" => {
-                    let read = Listen::parse(&self.args(&placed), placed.origin()).unwrap_or_default();
-                    let read = read.into_iter().take(self.sockets_left);
-                    let before = listens.len();
-                    listens.extend(read);
-                    self.sockets_left -= listens.len() - before;
-                }
-                _ => {}
-            }
-        }
-        if listens.is_empty() {
-            listens.push(Listen::default_socket());
-        }
-        self.settings(block, &mut conf, &mut srv, &names);
-        conf.program = self.program(block, None, &names);
-        let locations = self.locations(block, &conf, &mut srv, &names);
-        Server { origin: block.origin(), names, listens, srv: Arc::new(srv), conf, locations }
-    }
-
-    /// A name of a server; a regular expression that PCRE refuses is none.
-    fn server_name(&mut self, name: &[u8]) -> Option<ServerName> {
-        let Some(source) = name.strip_prefix(b"~") else {
-            return Some(ServerName::Text(name.to_ascii_lowercase().into()));
-        };
-        // Names are compared in lower case, so an expression with a capital letter is made to ignore it.
-        let caseless = source.iter().any(u8::is_ascii_uppercase);
-        let regex = Regex::compile(source, caseless, &mut self.table).ok()?;
-        Some(ServerName::Regex(name.into(), regex))
+        let mut srv = outer_srv.clone();
+        self.settings(block, &mut conf, &mut srv, names);
+        conf.program = self.program(block, None, names);
+        let locations = self.locations(block, &conf, &mut srv, names);
+        Records { srv, conf, locations }
     }
 
     /// The rewrite module's directives of a block, those of its `if` blocks in their place. At the level of a location each
     /// `if` has a record of its own.
     fn program(
-        &mut self,
+        &self,
         block: Placed<'l>,
         location: Option<(&LocConf, &[u8])>,
         names: &[Setting<ServerName>],
@@ -262,7 +251,7 @@ impl<'l> Reader<'l> {
     }
 
     fn add_to_program(
-        &mut self,
+        &self,
         block: Placed<'l>,
         builder: &mut script::Builder,
         location: Option<(&LocConf, &[u8])>,
@@ -272,7 +261,7 @@ impl<'l> Reader<'l> {
         for placed in loaded.children(block) {
             match self.name(&placed) {
                 b"if" => {
-                    let open = builder.begin_if(placed, loaded, &mut self.table);
+                    let open = builder.begin_if(placed, loaded, self.table);
                     let conf = location.map(|(conf, name)| {
                         let mut own = inherit(conf, Block::If, placed.origin());
                         // Its settings come into force in the middle of the rewrite phase.
@@ -283,14 +272,14 @@ impl<'l> Reader<'l> {
                     self.add_to_program(placed, builder, location, names);
                     builder.end_if(open, conf);
                 }
-                b"set" | b"rewrite" | b"return" | b"break" => builder.push(placed, loaded, &mut self.table),
+                b"set" | b"rewrite" | b"return" | b"break" => builder.push(placed, loaded, self.table),
                 _ => {}
             }
         }
     }
 
     fn locations(
-        &mut self,
+        &self,
         block: Placed<'l>,
         outer: &LocConf,
         srv: &mut SrvConf,
@@ -298,13 +287,13 @@ impl<'l> Reader<'l> {
     ) -> Locations {
         let loaded = self.loaded;
         let blocks =
-            loaded.children(block).filter(|placed| placed.directive.name.value(&loaded.sources) == b"location");
+            loaded.children(block).filter(|placed| placed.directive.name().value(&loaded.sources) == b"location");
         let all = blocks.filter_map(|placed| self.location(placed, outer, srv, names)).collect();
         Locations::new(all, self.version)
     }
 
     fn location(
-        &mut self,
+        &self,
         block: Placed<'l>,
         outer: &LocConf,
         srv: &mut SrvConf,
@@ -320,7 +309,7 @@ impl<'l> Reader<'l> {
         let loaded = self.loaded;
         let mut limit_except = None;
         let limits = inside.limit_except.then(|| loaded.children(block)).into_iter().flatten();
-        for placed in limits.filter(|placed| placed.directive.name.value(&loaded.sources) == b"limit_except") {
+        for placed in limits.filter(|placed| placed.directive.name().value(&loaded.sources) == b"limit_except") {
             let mut own = inherit(&conf, Block::LimitExcept, placed.origin());
             let here = Here::new(None, OpaquePhase::Rewrite);
             self.read(placed, here, &mut own, &mut SrvConf::default(), names, name);
@@ -337,24 +326,29 @@ impl<'l> Reader<'l> {
     }
 
     /// `location [MODIFIER] NAME`, the modifier perhaps glued to the name.
-    fn location_name(&mut self, args: &[&'l [u8]]) -> Option<(LocationKind, &'l [u8])> {
-        let (modifier, name): (&[u8], &[u8]) = match *args {
-            [modifier, name] => (modifier, name),
-            [glued] => match *glued {
-                [b'~', b'*', ..] | [b'^', b'~', ..] => glued.split_at(2),
-                [b'=' | b'~', ..] => glued.split_at(1),
-                _ => (b"", glued),
-            },
-            _ => return None,
-        };
+    fn location_name(&self, args: &[&'l [u8]]) -> Option<(LocationKind, &'l [u8])> {
+        let (modifier, name) = split_location(args)?;
         let kind = match modifier {
             b"=" => LocationKind::Exact,
             b"^~" => LocationKind::NoRegex,
-            b"~" | b"~*" => LocationKind::Regex(Regex::compile(name, modifier == b"~*", &mut self.table).ok()?),
+            b"~" | b"~*" => LocationKind::Regex(Regex::compile(name, modifier == b"~*", self.table).ok()?),
             _ if name.starts_with(b"@") => LocationKind::Named,
             _ => LocationKind::Prefix,
         };
         Some((kind, name))
+    }
+}
+
+/// The modifier of a location, empty where there is none, and its name.
+pub(super) fn split_location<'t>(args: &[&'t [u8]]) -> Option<(&'t [u8], &'t [u8])> {
+    match *args {
+        [modifier, name] => Some((modifier, name)),
+        [glued] => Some(match *glued {
+            [b'~', b'*', ..] | [b'^', b'~', ..] => glued.split_at(2),
+            [b'=' | b'~', ..] => glued.split_at(1),
+            _ => (b"", glued),
+        }),
+        _ => None,
     }
 }
 
@@ -363,10 +357,4 @@ fn limited_methods(args: &[&[u8]]) -> u32 {
     let methods = args.iter().map(|name| Method::of(&name.to_ascii_uppercase()).0);
     let methods = methods.fold(0, |all, method| all | method);
     if methods & Method::GET.0 != 0 { methods | Method::HEAD.0 } else { methods }
-}
-
-/// Whether [`tables::define`] may know the directive: most names are told apart here without looking further.
-fn defines_variable(name: &[u8]) -> bool {
-    matches!(name, b"map" | b"split_clients" | b"perl_set" | b"auth_request_set" | b"charset_map")
-        || [&b"geo"[..], b"js_", b"set_", b"auth_jwt_"].iter().any(|prefix| name.starts_with(prefix))
 }

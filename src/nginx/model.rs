@@ -4,7 +4,8 @@
 //! its parent's merged record (every module's part is an [`Arc`]), and its own directives overwrite what they name; see
 //! `merge.rs` for the three kinds of inheritance. Every value remembers the directive that set it, through every merge.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
@@ -12,6 +13,7 @@ use super::complex::ComplexValue;
 use super::filters::Filters;
 use super::listen::{Addresses, Listen, ServerName};
 use super::location::Locations;
+use super::merge::Recipe;
 use super::realip::RealIp;
 use super::script::Program;
 use super::tables::browser::Browsers;
@@ -32,7 +34,7 @@ pub struct Http {
     /// Who listens where.
     pub addresses: Addresses,
     /// Every variable that is named anywhere, and what defines it.
-    pub variables: variables::Table,
+    pub variables: Arc<variables::Table>,
     /// `limit_req_zone`, by zone name.
     pub limit_req_zones: Vec<Zone>,
     /// `limit_conn_zone`, by zone name.
@@ -63,7 +65,8 @@ pub struct Zone {
     pub origin: Origin,
 }
 
-/// A `server` block.
+/// A `server` block. Its records are merged when somebody first looks at one: a question pays for the server that answers
+/// it. They are read as if they were its own fields.
 #[derive(Debug)]
 pub struct Server {
     /// The `server` directive.
@@ -72,15 +75,35 @@ pub struct Server {
     pub names: Vec<Setting<ServerName>>,
     /// Its `listen` directives, ranges expanded; the default `*:80` has no origin.
     pub listens: Vec<Listen>,
+    records: OnceLock<Records>,
+    recipe: Recipe,
+}
+
+/// What a server's block comes to once it is merged with `http`.
+#[derive(Debug)]
+pub struct Records {
     /// Server-level settings.
-    pub srv: Arc<SrvConf>,
+    pub srv: SrvConf,
     /// The record in force while no location is chosen.
     pub conf: LocConf,
     /// Its locations.
     pub locations: Locations,
 }
 
+impl Deref for Server {
+    type Target = Records;
+
+    fn deref(&self) -> &Records {
+        self.records.get_or_init(|| self.recipe.records(&self.names))
+    }
+}
+
 impl Server {
+    /// A server whose records are not merged yet.
+    pub(super) fn new(origin: Origin, names: Vec<Setting<ServerName>>, listens: Vec<Listen>, recipe: Recipe) -> Self {
+        Server { origin, names, listens, records: OnceLock::new(), recipe }
+    }
+
     /// `$server_name`: the first name, without the dot that makes it a wildcard of both kinds.
     pub fn first_name(&self) -> &[u8] {
         self.names.first().map_or(&[], |name| name.value.shown())

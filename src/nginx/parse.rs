@@ -6,7 +6,7 @@
 use crate::nginx::lex::{self, Quote, Token};
 use crate::problem::ProblemKind;
 use crate::source::{FileId, Span};
-use crate::syntax::{Directive, Item, Tree, Unescaped, Word};
+use crate::syntax::{Builder, Tree};
 
 /// Blocks nested deeper than this are not read (nginx itself has no limit but its stack).
 pub const MAX_DEPTH: usize = 200;
@@ -27,7 +27,7 @@ pub struct Fault {
 }
 
 /// A parsed file: the tree, and its faults in the order in which nginx meets them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Parsed {
     /// The tree; its text is the file, byte for byte.
     pub tree: Tree,
@@ -41,8 +41,7 @@ pub fn parse(file: FileId, text: &[u8]) -> Parsed {
         file,
         text,
         at: 0,
-        words: Vec::new(),
-        items: Vec::new(),
+        tree: Builder::new(file, text.len()),
         stray: 0,
         open: Vec::new(),
         faults: Vec::new(),
@@ -56,10 +55,7 @@ pub fn parse(file: FileId, text: &[u8]) -> Parsed {
 
 /// A block whose `}` has not come yet.
 struct Open {
-    words: Vec<Word>,
     brace: usize,
-    /// How many items were read before its own.
-    before: usize,
     /// Stray `{` on the level above.
     stray: usize,
 }
@@ -68,10 +64,8 @@ struct Parser<'a> {
     file: FileId,
     text: &'a [u8],
     at: usize,
-    /// Words of the directive that is being read.
-    words: Vec<Word>,
-    /// Items of every open block, those of the innermost last.
-    items: Vec<Item>,
+    /// The items so far, and the words of the directive that is being read.
+    tree: Builder,
     /// `{` in the innermost block that opened nothing; so many `}` close nothing.
     stray: usize,
     open: Vec<Open>,
@@ -86,26 +80,26 @@ impl Parser<'_> {
             Token::Word(quote) => self.word(quote, span),
             // White space between items needs no item of its own; between words, comments belong to the directive.
             Token::Blank => {}
-            Token::Comment if !self.words.is_empty() => {}
-            Token::Comment => self.items.push(Item::Comment(span)),
-            Token::Semicolon if self.words.is_empty() => self.unexpected(span),
+            Token::Comment if self.tree.pending() > 0 => {}
+            Token::Comment => self.tree.comment(span),
+            Token::Semicolon if self.tree.pending() == 0 => self.unexpected(span),
             Token::Semicolon => self.simple(end),
-            Token::Open if self.words.is_empty() => {
+            Token::Open if self.tree.pending() == 0 => {
                 self.unexpected(span);
                 self.stray += 1;
             }
             Token::Open => return self.block(end),
-            Token::Close if !self.words.is_empty() => {
+            Token::Close if self.tree.pending() > 0 => {
                 self.fault(self.at, span, "unexpected \"}\"".to_owned());
                 self.simple(self.at);
                 return; // and now the brace closes the block
             }
             Token::Close if self.stray > 0 => {
                 self.stray -= 1;
-                self.items.push(Item::Blank(span));
+                self.tree.blank(span);
             }
             Token::Close => match self.open.pop() {
-                Some(open) => self.close(open, end),
+                Some(open) => self.close(&open, end),
                 None => self.unexpected(span),
             },
         }
@@ -113,15 +107,15 @@ impl Parser<'_> {
     }
 
     fn word(&mut self, quote: Quote, span: Span) {
-        let raw = &self.text[span.start as usize..span.end as usize];
-        let word = match quote {
-            Quote::None => Word { span, quoted: false, unescaped: unescape(raw) },
-            Quote::Closed(_) | Quote::Open(_) => {
-                let inner = if matches!(quote, Quote::Closed(_)) { &raw[1..raw.len() - 1] } else { &raw[1..] };
-                Word { span, quoted: true, unescaped: unescape(inner) }
-            }
+        let (start, end) = (span.start as usize, span.end as usize);
+        let (quoted, inner) = match quote {
+            Quote::None => (false, start..end),
+            Quote::Closed(_) => (true, start + 1..end - 1),
+            Quote::Open(_) => (true, start + 1..end),
         };
-        self.words.push(word);
+        let inner = &self.text[inner];
+        let unescaped = if inner.contains(&b'\\') { lex::unescape(inner) } else { None };
+        self.tree.word(start, end, quoted, unescaped);
         // Only white space, `;`, `{` or the `)` of an `if` may follow a closing quote.
         if let (Quote::Closed(_), Some(&next)) = (quote, self.text.get(span.end as usize))
             && !lex::is_blank(next)
@@ -176,82 +170,61 @@ impl Parser<'_> {
     fn unexpected(&mut self, span: Span) {
         let mark = char::from(self.text[self.at]);
         self.fault(self.at, span, format!("unexpected \"{mark}\""));
-        self.items.push(Item::Blank(span));
+        self.tree.blank(span);
     }
 
     /// Ends a directive without a block; `end` is one past its `;`, or where it was broken off.
     fn simple(&mut self, end: usize) {
-        let mut words = self.words.drain(..);
-        let Some(name) = words.next() else { return };
-        let span = Span::new(self.file, name.span.start as usize, end);
-        let reported_at = self.at as u32;
-        let args = words.collect();
-        self.items.push(Item::Directive(Directive { name, args, block: None, span, reported_at, raw_block: None }));
+        let Some(name) = self.tree.first_pending() else { return };
+        self.tree.simple(Span::new(self.file, name.start as usize, end), self.at as u32);
         self.at = end;
     }
 
     /// Opens a block; `end` is one past its `{`.
     fn block(&mut self, end: usize) {
-        let words = std::mem::take(&mut self.words);
-        let brace = self.at;
-        let start = words.first().map_or(brace, |name| name.span.start as usize);
+        let Some(name) = self.tree.first_pending() else { return };
+        let (start, brace) = (name.start as usize, self.at);
         self.at = end;
-        if is_lua(&self.text[start..brace], &words) {
-            return self.raw(words, brace, end);
+        if is_lua(&self.text[start..name.end as usize]) {
+            return self.raw(start, brace, end);
         }
         if self.open.len() == MAX_DEPTH {
             let span = Span::new(self.file, start, end);
             let message = format!("blocks nested deeper than {MAX_DEPTH} are not read");
             let kind = ProblemKind::Limit;
             self.faults.push(Fault { met: brace as u32, reported_at: brace as u32, span, kind, message });
-            self.items.push(Item::Blank(span));
+            self.tree.forget_words();
+            self.tree.blank(span);
             self.stray += 1;
             return;
         }
-        self.open.push(Open { words, brace, before: self.items.len(), stray: std::mem::take(&mut self.stray) });
+        self.tree.open(Span::new(self.file, start, end), brace as u32);
+        self.open.push(Open { brace, stray: std::mem::take(&mut self.stray) });
     }
 
     /// A block in Lua: its text is kept, not read.
-    fn raw(&mut self, words: Vec<Word>, brace: usize, start: usize) {
-        let (inside, end) = match lex::lua_body(&self.text[start..]) {
-            Ok((_, body)) => (start + body.len(), start + body.len() + 1),
+    fn raw(&mut self, name: usize, brace: usize, start: usize) {
+        let (end, closed) = match lex::lua_body(&self.text[start..]) {
+            Ok((_, body)) => (start + body.len() + 1, true),
             Err(_) => {
                 let end = self.text.len();
                 let brace = Span::new(self.file, brace, start);
                 self.fault(end, brace, "unexpected end of file, expecting \"}\"".to_owned());
-                (end, end)
+                (end, false)
             }
         };
         self.at = end;
-        let raw_block = Some(Box::new(Span::new(self.file, start, inside)));
-        self.directive(words, Box::default(), brace, end, raw_block);
+        self.tree.raw(Span::new(self.file, name, end), brace as u32, closed);
     }
 
-    fn close(&mut self, open: Open, end: usize) {
-        let items = self.items.drain(open.before..).collect();
+    fn close(&mut self, open: &Open, end: usize) {
         self.stray = open.stray;
-        self.directive(open.words, items, open.brace, end, None);
-    }
-
-    fn directive(
-        &mut self,
-        words: Vec<Word>,
-        items: Box<[Item]>,
-        brace: usize,
-        end: usize,
-        raw_block: Option<Box<Span>>,
-    ) {
-        let mut words = words.into_iter();
-        let Some(name) = words.next() else { return };
-        let span = Span::new(self.file, name.span.start as usize, end);
-        let (args, reported_at) = (words.collect(), brace as u32);
-        self.items.push(Item::Directive(Directive { name, args, block: Some(items), span, reported_at, raw_block }));
+        self.tree.close(end);
     }
 
     fn finish(mut self) -> Parsed {
         let end = self.text.len();
-        if let Some(word) = self.words.first() {
-            let span = word.span;
+        if let Some(span) = self.tree.first_pending() {
             self.fault(end, span, "unexpected end of file, expecting \";\" or \"}\"".to_owned());
             self.simple(end);
         } else if let Some(open) = self.open.last() {
@@ -259,29 +232,23 @@ impl Parser<'_> {
             self.fault(end, span, "unexpected end of file, expecting \"}\"".to_owned());
         }
         while let Some(open) = self.open.pop() {
-            self.close(open, end);
+            self.close(&open, end);
         }
         self.faults.sort_by_key(|fault| fault.met);
-        self.items.shrink_to_fit();
-        Parsed { tree: Tree { items: self.items }, faults: self.faults }
+        Parsed { tree: self.tree.finish(), faults: self.faults }
     }
 }
 
-fn unescape(raw: &[u8]) -> Option<Box<Unescaped>> {
-    lex::unescape(raw).map(|value| Box::new(Unescaped(value)))
-}
-
 /// OpenResty reads `{name}_by_lua_block {` up to the brace that Lua pairs with it.
-fn is_lua(head: &[u8], words: &[Word]) -> bool {
-    let name = words.first().map_or(0, |name| (name.span.end - name.span.start) as usize);
-    head[..name.min(head.len())].ends_with(b"_by_lua_block")
+fn is_lua(name: &[u8]) -> bool {
+    name.ends_with(b"_by_lua_block")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::source::SourceMap;
-    use crate::syntax::to_source;
+    use crate::syntax::{Directive, Item, Items, to_source};
     use std::path::Path;
 
     fn read(text: &[u8]) -> (SourceMap, Parsed) {
@@ -292,19 +259,19 @@ mod tests {
     }
 
     /// The text of some items, put together from the parts that the tree knows.
-    fn glue(items: &[Item], mut at: usize, sources: &SourceMap, out: &mut Vec<u8>) -> usize {
+    fn glue(items: Items, mut at: usize, sources: &SourceMap, out: &mut Vec<u8>) -> usize {
         for item in items {
             let Span { file, start, end } = item.span();
             let gap = sources.text(Span::new(file, at, start as usize));
             assert!(gap.iter().copied().all(lex::is_blank), "only white space stands between items");
             out.extend_from_slice(gap);
             at = end as usize;
-            match item.directive().map(|directive| (directive, &directive.block)) {
-                Some((directive, Some(block))) if directive.raw_block.is_none() => {
-                    let Span { file, start, end } = directive.span;
-                    let body = directive.reported_at as usize + 1;
+            match item {
+                Item::Directive(directive) if directive.is_block() && directive.raw_block().is_none() => {
+                    let Span { file, start, end } = directive.span();
+                    let body = directive.reported_at() as usize + 1;
                     out.extend_from_slice(sources.text(Span::new(file, start as usize, body)));
-                    let rest = glue(block, body, sources, out);
+                    let rest = glue(directive.items(), body, sources, out);
                     let tail = sources.text(Span::new(file, rest, end as usize));
                     out.extend_from_slice(tail);
                     let brace = tail.trim_ascii_start();
@@ -361,7 +328,7 @@ mod tests {
             let (sources, parsed) = read(&text);
             assert_eq!(to_source(&parsed.tree, FileId(0), &sources), text, "{:?}", String::from_utf8_lossy(&text));
             let mut glued = Vec::new();
-            let rest = glue(&parsed.tree.items, 0, &sources, &mut glued);
+            let rest = glue(parsed.tree.items(), 0, &sources, &mut glued);
             glued.extend_from_slice(&text[rest..]);
             assert!(text[rest..].iter().copied().all(lex::is_blank));
             assert_eq!(glued, text, "{:?}", String::from_utf8_lossy(&text));
@@ -384,7 +351,7 @@ mod tests {
     #[test]
     fn the_rest_of_the_file_is_understood_after_a_fault() {
         let (sources, parsed) = read(b"server {\n listen 80\n}\n{ x; }\nroot /a;\n");
-        let names: Vec<&[u8]> = parsed.tree.directives().map(|directive| directive.name.value(&sources)).collect();
+        let names: Vec<&[u8]> = parsed.tree.directives().map(|directive| directive.name().value(&sources)).collect();
         assert_eq!(names, [&b"server"[..], b"x", b"root"]);
     }
 
@@ -409,9 +376,9 @@ mod tests {
     fn lua_is_kept_and_not_read() {
         let (sources, parsed) = read(b"location / { access_by_lua_block { if x then y = { '}' } end } deny all; }");
         let location = parsed.tree.directives().next().expect("a location");
-        let inside: Vec<&Directive> = location.children().collect();
+        let inside: Vec<Directive> = location.children().collect();
         assert_eq!(inside.len(), 2);
-        assert_eq!(sources.text(*inside[0].raw_block.as_deref().expect("raw")), b" if x then y = { '}' } end ");
+        assert_eq!(sources.text(inside[0].raw_block().expect("raw")), b" if x then y = { '}' } end ");
         assert_eq!(inside[1].arg(0, &sources), Some(&b"all"[..]));
         assert_eq!(parsed.faults, []);
     }

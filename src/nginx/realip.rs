@@ -53,7 +53,7 @@ impl RealIp {
     pub const DIRECTIVES: &[&str] = &["set_real_ip_from", "real_ip_header", "real_ip_recursive"];
 
     /// Takes a directive; the first `set_real_ip_from` of a block drops the inherited list.
-    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, _table: &mut Table) {
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, _table: &Table) {
         let &[text] = args else { return };
         match name {
             b"set_real_ip_from" => {

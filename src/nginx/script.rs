@@ -13,7 +13,7 @@ use super::complex::{ComplexValue, Evaluated, Quoting};
 use super::include::{Loaded, Placed};
 use super::model::LocConf;
 use super::request::{Cx, Failure, Flow, HttpRequest, Leave};
-use super::variables::{self, Definition, Table, Value, VariableId};
+use super::variables::{self, Table, Value, VariableId};
 use crate::outcome::Decision;
 use crate::source::Origin;
 use crate::trace::nginx::Event;
@@ -70,10 +70,10 @@ pub struct OpenIf(Option<usize>);
 
 impl Builder {
     /// Adds a `set`, `rewrite`, `return` or `break`. What nginx refuses is left out.
-    pub fn push(&mut self, placed: Placed<'_>, loaded: &Loaded, table: &mut Table) {
-        let words: Vec<&[u8]> = placed.args.iter().map(|word| word.value(&loaded.sources)).collect();
-        let op = match (placed.name.value(&loaded.sources), &*words) {
-            (b"set", &[name, value]) => set(name, value, placed.origin(), table),
+    pub fn push(&mut self, placed: Placed<'_>, loaded: &Loaded, table: &Table) {
+        let words: Vec<&[u8]> = placed.args().map(|word| word.value(&loaded.sources)).collect();
+        let op = match (placed.name().value(&loaded.sources), &*words) {
+            (b"set", &[name, value]) => set(name, value, table),
             (b"rewrite", &[pattern, replacement]) => {
                 Rewrite::compile(pattern, replacement, b"", table).map(Op::Rewrite)
             }
@@ -89,8 +89,8 @@ impl Builder {
     }
 
     /// Adds an `if`; the directives of its body follow, then [`end_if`](Self::end_if).
-    pub fn begin_if(&mut self, placed: Placed<'_>, loaded: &Loaded, table: &mut Table) -> OpenIf {
-        let words: Vec<&[u8]> = placed.args.iter().map(|word| word.value(&loaded.sources)).collect();
+    pub fn begin_if(&mut self, placed: Placed<'_>, loaded: &Loaded, table: &Table) -> OpenIf {
+        let words: Vec<&[u8]> = placed.args().map(|word| word.value(&loaded.sources)).collect();
         self.inside = true;
         let condition = condition::parse(&words).ok().and_then(|parsed| Condition::compile(parsed, table));
         let Some(condition) = condition else { return OpenIf(None) };
@@ -115,8 +115,8 @@ impl Builder {
     }
 }
 
-fn set(name: &[u8], value: &[u8], origin: Origin, table: &mut Table) -> Option<Op> {
-    let variable = table.define(name.strip_prefix(b"$")?, Definition::Set, Some(origin));
+fn set(name: &[u8], value: &[u8], table: &Table) -> Option<Op> {
+    let variable = table.id(name.strip_prefix(b"$")?);
     Some(Op::Set { variable, value: ComplexValue::compile(value, table) })
 }
 

@@ -49,7 +49,7 @@ impl<'k> Here<'k> {
 
 /// What reading a setting needs.
 pub(super) struct Settings<'s> {
-    pub(super) table: &'s mut Table,
+    pub(super) table: &'s Table,
     pub(super) prefix: &'s [u8],
     pub(super) conf_prefix: &'s [u8],
     pub(super) server_names: &'s [Setting<ServerName>],
@@ -317,16 +317,7 @@ impl Settings<'_> {
     }
 
     fn handler(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, conf: &mut LocConf) -> bool {
-        let kind = match name {
-            b"proxy_pass" => PassKind::Proxy,
-            b"fastcgi_pass" => PassKind::Fastcgi,
-            b"uwsgi_pass" => PassKind::Uwsgi,
-            b"scgi_pass" => PassKind::Scgi,
-            b"grpc_pass" => PassKind::Grpc,
-            b"memcached_pass" => PassKind::Memcached,
-            b"tunnel_pass" => PassKind::Tunnel,
-            _ => return simple_handler(name, args, origin, conf),
-        };
+        let Some(kind) = pass_kind(name) else { return simple_handler(name, args, origin, conf) };
         let url = self.value(args.first().copied().unwrap_or_default());
         conf.handler = Some(Setting::new(Handler::Pass(kind, url), origin));
         true
@@ -439,6 +430,20 @@ fn limits(name: &[u8], args: &[&[u8]], origin: Origin, here: &mut Here, conf: &m
         _ => return false,
     }
     true
+}
+
+/// The module whose `*_pass` a directive is.
+pub(super) fn pass_kind(name: &[u8]) -> Option<PassKind> {
+    Some(match name {
+        b"proxy_pass" => PassKind::Proxy,
+        b"fastcgi_pass" => PassKind::Fastcgi,
+        b"uwsgi_pass" => PassKind::Uwsgi,
+        b"scgi_pass" => PassKind::Scgi,
+        b"grpc_pass" => PassKind::Grpc,
+        b"memcached_pass" => PassKind::Memcached,
+        b"tunnel_pass" => PassKind::Tunnel,
+        _ => return None,
+    })
 }
 
 fn simple_handler(name: &[u8], args: &[&[u8]], origin: Origin, conf: &mut LocConf) -> bool {

@@ -28,10 +28,10 @@ pub struct Entry<'a> {
 /// Defines the variables of a directive of the `http` level, or of any other level where a module that is not simulated
 /// sets one. Directives that define no variable are passed over.
 pub fn define(placed: Placed<'_>, loaded: &Loaded, table: &mut Table) {
-    let words: Vec<&[u8]> = placed.args.iter().map(|word| word.value(&loaded.sources)).collect();
+    let words: Vec<&[u8]> = placed.args().map(|word| word.value(&loaded.sources)).collect();
     let entries = || entries(placed, loaded);
     let origin = placed.origin();
-    match (placed.name.value(&loaded.sources), &*words) {
+    match (placed.name().value(&loaded.sources), &*words) {
         (b"map", &[source, name]) => map::define(source, name, &entries(), origin, table),
         (b"geo", &[name]) => geo::define(None, name, &entries(), origin, table),
         (b"geo", &[address, name]) => geo::define(Some(address), name, &entries(), origin, table),
@@ -65,7 +65,7 @@ pub(super) fn entries<'a>(block: Placed<'a>, loaded: &'a Loaded) -> Vec<Entry<'a
     let lines = loaded.children(block);
     lines
         .map(|line| {
-            let words = std::iter::once(&line.directive.name).chain(&line.directive.args);
+            let words = std::iter::once(line.directive.name()).chain(line.directive.args());
             Entry { words: words.map(|word| word.value(&loaded.sources)).collect(), origin: line.origin() }
         })
         .collect()

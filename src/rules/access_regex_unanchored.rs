@@ -39,9 +39,10 @@ fn check(subject: &Subject, found: &mut Findings) {
         let verb = if opened.is_some() { "is let in" } else { "is refused" };
         let message = format!("{client} {verb} at `{path}` too: {why}");
         let words =
-            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| &line.placed.args);
-        let word =
-            words.and_then(|words| words.last()).filter(|word| blocks.sources().text(word.span) == regex.source());
+            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| line.placed.args());
+        let word = words
+            .and_then(|mut words| words.next_back())
+            .filter(|word| blocks.sources().text(word.span) == regex.source());
         let text = String::from_utf8_lossy(&meant).into_owned();
         let edit = word.and_then(|word| Edit::replace(blocks.sources(), word.span, &text));
         let finding = found.at(location.origin, message).proven_by(asked.witness, asked.certainty);

@@ -52,7 +52,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let message =
             format!("`{name}x` is looked for at `{shown}x`: the alias is put in the place of `{name}`, slash and all");
         let last = blocks.opened_by(location.origin).and_then(|block| block.own(b"alias").last());
-        let word = last.and_then(|line| line.placed.args.first()).filter(|word| !word.quoted);
+        let word = last.and_then(|line| line.placed.args().first()).filter(|word| !word.quoted);
         let edit = word.and_then(|word| Edit::replace(blocks.sources(), word.span, &format!("{shown}/")));
         let finding = found.at(origin, message);
         if let Some(edit) = edit {

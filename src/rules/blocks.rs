@@ -61,8 +61,8 @@ impl<'a> Blocks<'a> {
     pub fn of(loaded: &'a Loaded) -> Blocks<'a> {
         let line = |placed: Placed<'a>| Line {
             placed,
-            name: placed.directive.name.value(&loaded.sources),
-            words: placed.directive.args.iter().map(|word| word.value(&loaded.sources)).collect(),
+            name: placed.directive.name().value(&loaded.sources),
+            words: placed.directive.args().map(|word| word.value(&loaded.sources)).collect(),
         };
         let mut blocks = Blocks { loaded, all: Vec::new(), by_origin: HashMap::new() };
         let lines = loaded.main_directives().map(line).collect();
@@ -140,8 +140,8 @@ impl<'a> Blocks<'a> {
         let sources = self.sources();
         let entries = self.loaded.children(line.placed).map(|placed| Line {
             placed,
-            name: placed.directive.name.value(sources),
-            words: placed.directive.args.iter().map(|word| word.value(sources)).collect(),
+            name: placed.directive.name().value(sources),
+            words: placed.directive.args().map(|word| word.value(sources)).collect(),
         });
         entries.collect()
     }

@@ -31,10 +31,10 @@ fn check(subject: &Subject, found: &mut Findings) {
             // Without its last `add_header`, the block would begin to send those around it.
             let alone = block.own(b"add_header").count() == 1;
             let hides = blocks.around(block).is_some_and(|outer| blocks.nearest(outer, b"add_header").is_some());
-            let word = line.placed.args.get(1).map(|word| blocks.sources().text(word.span));
+            let word = line.placed.args().get(1).map(|word| blocks.sources().text(word.span));
             let edit = word
                 .and_then(|word| std::str::from_utf8(word).ok())
-                .and_then(|word| Edit::replace(blocks.sources(), line.placed.span, &format!("default_type {word};")));
+                .and_then(|word| Edit::replace(blocks.sources(), line.placed.span(), &format!("default_type {word};")));
             let settled = answers_itself(block) && block.own(b"default_type").next().is_none() && !(alone && hides);
             let finding = found.at(line.origin(), message).advise("say `default_type`, or map the name in `types`");
             if let Some(edit) = edit.filter(|_| settled) {

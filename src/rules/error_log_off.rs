@@ -25,7 +25,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             continue;
         }
         let message = "the log goes on, into a file `off` below the prefix: `error_log` cannot be switched off";
-        let edit = Edit::replace(blocks.sources(), line.placed.span, "error_log /dev/null crit;");
+        let edit = Edit::replace(blocks.sources(), line.placed.span(), "error_log /dev/null crit;");
         let finding = found.at(line.origin(), message);
         if let Some(edit) = edit {
             finding.fixed_by(Fix::text("throw the log away", Safety::Safe, vec![edit]));

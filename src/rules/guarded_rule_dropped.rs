@@ -33,7 +33,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             continue;
         }
         let (tree, _) = parse::parse(id, &bytes);
-        let directives: Vec<&Directive> = tree.directives().collect();
+        let directives: Vec<Directive> = tree.directives().collect();
         Search { subject, config, layout, sources: &config.sources }.look(&directives, &[], found, 0);
     }
 }
@@ -46,22 +46,22 @@ struct Search<'s, 'c> {
 }
 
 impl<'s> Search<'s, '_> {
-    fn name(&self, directive: &Directive) -> String {
-        String::from_utf8_lossy(directive.name.value(self.sources)).to_ascii_lowercase()
+    fn name(&self, directive: Directive) -> String {
+        String::from_utf8_lossy(directive.name().value(self.sources)).to_ascii_lowercase()
     }
 
     /// The argument of a guard and whether it is negated.
-    fn argument(&self, guard: &Directive) -> Option<(bool, String)> {
+    fn argument(&self, guard: Directive) -> Option<(bool, String)> {
         let text = String::from_utf8_lossy(guard.arg(0, self.sources)?).into_owned();
         // What follows the `>` of the line is nothing to the server.
         let bare = text.strip_prefix('!').unwrap_or(&text).split('>').next()?.trim_matches('"').to_owned();
         Some((text.starts_with('!'), bare))
     }
 
-    fn look(&self, siblings: &[&'s Directive], around: &[&'s Directive], found: &mut Findings, depth: usize) {
-        for directive in siblings.iter().filter(|directive| directive.block.is_some() && depth < 32) {
+    fn look(&self, siblings: &[Directive<'s>], around: &[Directive<'s>], found: &mut Findings, depth: usize) {
+        for directive in siblings.iter().copied().filter(|directive| directive.is_block() && depth < 32) {
             let name = self.name(directive);
-            let inner: Vec<&Directive> = directive.children().collect();
+            let inner: Vec<Directive> = directive.children().collect();
             if name == "ifmodule" {
                 let Some((negated, module)) = self.argument(directive) else { continue };
                 if self.config.known.modules.is_module(module.as_bytes()) != negated {
@@ -73,14 +73,14 @@ impl<'s> Search<'s, '_> {
                 name.as_str(),
                 "ifdefine" | "ifversion" | "iffile" | "ifdirective" | "ifsection" | "macro"
             ) {
-                let around: Vec<&Directive> = around.iter().copied().chain([*directive]).collect();
+                let around: Vec<Directive> = around.iter().copied().chain([directive]).collect();
                 self.look(&inner, &around, found, depth + 1);
             }
         }
     }
 
     /// Whether something in here keeps somebody out.
-    fn restricts(&self, directive: &Directive, depth: usize) -> bool {
+    fn restricts(&self, directive: Directive, depth: usize) -> bool {
         let word = |index| directive.arg(index, self.sources).unwrap_or_default();
         match self.name(directive).as_str() {
             "require" => !(word(0).eq_ignore_ascii_case(b"all") && word(1).eq_ignore_ascii_case(b"granted")),
@@ -90,7 +90,7 @@ impl<'s> Search<'s, '_> {
     }
 
     /// Whether it makes what it guards: then both are gone together.
-    fn makes_content(&self, directive: &Directive, depth: usize) -> bool {
+    fn makes_content(&self, directive: Directive, depth: usize) -> bool {
         let name = self.name(directive);
         let makes =
             ["sethandler", "addhandler", "alias", "aliasmatch", "scriptalias", "proxypass", "proxypassmatch", "action"];
@@ -100,16 +100,16 @@ impl<'s> Search<'s, '_> {
 
     fn dropped(
         &self,
-        guard: &Directive,
+        guard: Directive,
         negated: bool,
         module: &str,
-        siblings: &[&Directive],
-        around: &[&Directive],
+        siblings: &[Directive],
+        around: &[Directive],
         found: &mut Findings,
     ) {
-        let others = siblings.iter().filter(|other| other.span != guard.span);
+        let others = siblings.iter().copied().filter(|other| other.span() != guard.span());
         // The same protection in other words, for the case that holds.
-        let complement = others.filter(|other| self.holds(other)).any(|other| self.says_who(other, 0));
+        let complement = others.filter(|other| self.holds(*other)).any(|other| self.says_who(other, 0));
         if !self.restricts(guard, 0) || complement || self.makes_content(guard, 0) {
             return;
         }
@@ -125,10 +125,10 @@ impl<'s> Search<'s, '_> {
             (false, Some(near)) => format!("there is no module `{module}`, only `{near}`"),
             (false, None) => format!("`{module}` is not loaded"),
         };
-        let origin = Origin { span: guard.span, via: None };
+        let origin = Origin { span: guard.span(), via: None };
         let message = format!("the access rules in this guard are not in force: {because}");
         let finding = found.at(origin, message).proven_by(asked.witness, asked.certainty);
-        let word = guard.args.first();
+        let word = guard.args().first();
         if let (Some(near), Some(word)) = (near, word)
             && let Some(edit) = Edit::replace(self.sources, word.span, &near)
         {
@@ -143,7 +143,7 @@ impl<'s> Search<'s, '_> {
         finding.advise("access rules need no guard: where their module is missing, the server should not start");
     }
 
-    fn holds(&self, directive: &Directive) -> bool {
+    fn holds(&self, directive: Directive) -> bool {
         match self.name(directive).as_str() {
             "ifmodule" => self
                 .argument(directive)
@@ -152,7 +152,7 @@ impl<'s> Search<'s, '_> {
         }
     }
 
-    fn says_who(&self, directive: &Directive, depth: usize) -> bool {
+    fn says_who(&self, directive: Directive, depth: usize) -> bool {
         let name = self.name(directive);
         matches!(name.as_str(), "require" | "deny" | "allow" | "requireall" | "requireany" | "requirenone")
             || (name.starts_with("if")
@@ -161,16 +161,20 @@ impl<'s> Search<'s, '_> {
     }
 
     /// A stranger who gets in where the guard would have kept it out.
-    fn witness(&self, guard: &Directive, around: &[&Directive]) -> Option<Asked> {
-        let inside = guard.children().find(|child| child.block.is_some() && !self.name(child).starts_with("require"));
+    fn witness(&self, guard: Directive, around: &[Directive]) -> Option<Asked> {
+        let inside = guard.children().find(|child| child.is_block() && !self.name(*child).starts_with("require"));
         let section = inside.or_else(|| {
-            around.iter().rev().copied().find(|section| matches!(self.name(section).as_str(), "directory" | "location"))
+            around
+                .iter()
+                .rev()
+                .copied()
+                .find(|section| matches!(self.name(*section).as_str(), "directory" | "location"))
         });
-        let server = around.iter().find(|section| self.name(section) == "virtualhost").and_then(|host| {
+        let server = around.iter().find(|section| self.name(**section) == "virtualhost").and_then(|host| {
             self.config.servers.iter().position(|server| {
-                server
-                    .origin
-                    .is_some_and(|origin| origin.span.start == host.span.start && origin.span.file == host.span.file)
+                server.origin.is_some_and(|origin| {
+                    origin.span.start == host.span().start && origin.span.file == host.span().file
+                })
             })
         });
         let urls = match section {

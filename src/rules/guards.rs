@@ -110,7 +110,7 @@ pub(super) fn values<'a>(blocks: &Blocks<'a>, name: &[u8]) -> Option<Values<'a>>
 }
 
 fn of_table<'a>(blocks: &Blocks<'a>, table: &Line<'a>) -> Option<Values<'a>> {
-    if table.placed.children().any(|entry| entry.name.value(blocks.sources()) == b"include") {
+    if table.placed.children().any(|entry| entry.name().value(blocks.sources()) == b"include") {
         return None;
     }
     let entries = blocks.entries(table);

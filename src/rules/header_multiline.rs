@@ -27,8 +27,8 @@ fn check(subject: &Subject, found: &mut Findings) {
         let count = memchr::memchr_iter(b'\n', value).count();
         let message =
             format!("the value of `{name}` goes out with {count} line feeds in it, which clients refuse or cut");
-        let text = std::str::from_utf8(blocks.sources().text(line.placed.span)).ok();
-        let edit = text.and_then(|text| Edit::replace(blocks.sources(), line.placed.span, &joined(text)));
+        let text = std::str::from_utf8(blocks.sources().text(line.placed.span())).ok();
+        let edit = text.and_then(|text| Edit::replace(blocks.sources(), line.placed.span(), &joined(text)));
         let finding = found.at(line.origin(), message);
         if let Some(edit) = edit {
             finding.fixed_by(Fix::text("put the value on one line", Safety::Safe, vec![edit]));

@@ -46,9 +46,9 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             continue;
         }
         let message = format!("answers from 400 on go without `{name}`: `add_header` without `always` leaves them out");
-        let text = std::str::from_utf8(blocks.sources().text(line.placed.span)).ok();
+        let text = std::str::from_utf8(blocks.sources().text(line.placed.span())).ok();
         let text = text.and_then(|text| text.strip_suffix(';')).map(|text| format!("{} always;", text.trim_end()));
-        let edit = text.and_then(|text| Edit::replace(blocks.sources(), line.placed.span, &text));
+        let edit = text.and_then(|text| Edit::replace(blocks.sources(), line.placed.span(), &text));
         let finding = found.at(line.origin(), message);
         if let Some(edit) = edit {
             finding.fixed_by(Fix::text("send it always", Safety::Safe, vec![edit]));

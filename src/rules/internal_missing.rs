@@ -45,7 +45,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let related = found.related(asker, "asks it for its own ends");
         let block = blocks.opened_by(location.origin);
         let first = block.and_then(|block| block.lines.first());
-        let edit = first.and_then(|line| Edit::insert_before(blocks.sources(), line.placed.span, "internal;"));
+        let edit = first.and_then(|line| Edit::insert_before(blocks.sources(), line.placed.span(), "internal;"));
         let safety =
             if name == "auth_request" && !is_named_elsewhere(blocks, &uri) { Safety::Safe } else { Safety::Review };
         let finding = found.at(location.origin, message).with(related).proven_by(asked.witness, asked.certainty);

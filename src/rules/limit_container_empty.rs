@@ -36,7 +36,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let message = format!("{method} is not refused at {}: this block holds no rule", spot.name());
         let edit = Edit::append_to_block(
             blocks.sources(),
-            block.opened.as_ref().map_or(limit.origin.span, |line| line.placed.span),
+            block.opened.as_ref().map_or(limit.origin.span, |line| line.placed.span()),
             "deny all;",
         );
         let finding = found.at(limit.origin, message).proven_by(asked.witness, asked.certainty);

@@ -32,9 +32,9 @@ fn check(subject: &Subject, found: &mut Findings) {
         }
         let Some((why, meant)) = obstacle(&location.name, spot.server.srv.merge_slashes.value) else { continue };
         let words =
-            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| &line.placed.args);
+            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| line.placed.args());
         let word = words
-            .and_then(|words| words.last())
+            .and_then(|mut words| words.next_back())
             .filter(|word| blocks.sources().text(word.span).ends_with(&location.name));
         let edit = match (&meant, word) {
             (Some(meant), Some(word)) => {

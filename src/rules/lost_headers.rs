@@ -32,7 +32,7 @@ impl Lost<'_, '_> {
             finding.level(Level::Error);
         }
         let text = self.text(blocks);
-        let edit = text.and_then(|text| Edit::insert_before(blocks.sources(), self.first.placed.span, &text));
+        let edit = text.and_then(|text| Edit::insert_before(blocks.sources(), self.first.placed.span(), &text));
         if let Some(edit) = edit {
             finding.fixed_by(Fix::text("repeat the outer headers here", Safety::Safe, vec![edit]));
         }
@@ -40,7 +40,7 @@ impl Lost<'_, '_> {
 
     /// The lost directives as text, to be put in front of the block's own.
     fn text(&self, blocks: &Blocks) -> Option<String> {
-        let texts = self.lines.iter().map(|line| std::str::from_utf8(blocks.sources().text(line.placed.span)).ok());
+        let texts = self.lines.iter().map(|line| std::str::from_utf8(blocks.sources().text(line.placed.span())).ok());
         let texts: Option<Vec<&str>> = texts.collect();
         texts.map(|texts| texts.join(" ")).filter(|text| !text.contains('\n'))
     }

@@ -23,13 +23,13 @@ fn check(subject: &Subject, found: &mut Findings) {
     for line in blocks.http().flat_map(|block| block.own(b"map").chain(block.own(b"geo"))) {
         let entries = blocks.entries(line);
         // An included file may hold it; one that is there is among the entries.
-        let open = line.placed.children().any(|entry| entry.name.value(blocks.sources()) == b"include");
+        let open = line.placed.children().any(|entry| entry.name().value(blocks.sources()) == b"include");
         if open || entries.iter().any(|entry| entry.name == b"default") {
             continue;
         }
         let name = line.words.last().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
         let edit =
-            entries.last().and_then(|last| Edit::insert_after(blocks.sources(), last.placed.span, "default \"\";"));
+            entries.last().and_then(|last| Edit::insert_after(blocks.sources(), last.placed.span(), "default \"\";"));
         let finding = found
             .at(line.origin(), format!("`{name}` is empty for whatever no entry covers, and the text does not say so"));
         if let Some(edit) = edit {

@@ -28,8 +28,8 @@ fn check(subject: &Subject, found: &mut Findings) {
         let message =
             format!("{} is compared letter by letter: only a path with `{name}` in it gets there", spot.name());
         let words =
-            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| &line.placed.args);
-        let last = words.and_then(|words| words.last());
+            blocks.opened_by(location.origin).and_then(|block| block.opened.as_ref()).map(|line| line.placed.args());
+        let last = words.and_then(|mut words| words.next_back());
         let text = last.and_then(|word| std::str::from_utf8(blocks.sources().text(word.span)).ok());
         let edit = match (&location.kind, last, text) {
             // A modifier of its own would have to go, and what it stood for with it.

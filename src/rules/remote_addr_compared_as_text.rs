@@ -126,7 +126,7 @@ fn never_equal(subject: &Subject, found: &mut Findings, guard: &Guard, spot: &Sp
     let block = subject.blocks.and_then(|blocks| blocks.opened_by(guard.line.origin()));
     let alone = block.is_some_and(|block| matches!(&block.lines[..], [only] if only.words == [b"403"]));
     let verb = if negated { format!("allow {text}; deny all;") } else { format!("deny {text};") };
-    let edit = net.filter(|_| alone).and_then(|_| Edit::replace(subject.sources(), guard.line.placed.span, &verb));
+    let edit = net.filter(|_| alone).and_then(|_| Edit::replace(subject.sources(), guard.line.placed.span(), &verb));
     let finding = found.at(guard.line.origin(), message).advise("`allow` and `deny` take networks, and so does `geo`");
     if let Some(asked) = proof {
         finding.proven_by(asked.witness, asked.certainty);

@@ -63,12 +63,13 @@ fn redirects(subject: &Subject, found: &mut Findings, blocks: &Blocks, spot: &Sp
             continue;
         }
         reported.insert(line.origin());
-        let text = std::str::from_utf8(blocks.sources().text(line.placed.span)).ok();
+        let text = std::str::from_utf8(blocks.sources().text(line.placed.span())).ok();
         let plain = line.name == b"return" && line.words.get(1).is_some_and(|target| target.ends_with(b"$uri"));
         let everywhere = spot.location().is_none_or(|location| *location.name == *b"/");
         let text = text.filter(|_| plain && everywhere && !answers_rewritten(&program));
-        let edit = text
-            .and_then(|text| Edit::replace(blocks.sources(), line.placed.span, &text.replace("$uri", "$request_uri")));
+        let edit = text.and_then(|text| {
+            Edit::replace(blocks.sources(), line.placed.span(), &text.replace("$uri", "$request_uri"))
+        });
         let message = "a client puts header lines of its choice into the redirect: the path is decoded, and its line feeds go out as they are";
         let finding = found.at(line.origin(), message).proven_by(asked.witness, asked.certainty);
         if let Some(edit) = edit {

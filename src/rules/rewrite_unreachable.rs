@@ -31,7 +31,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             .any(|line| refuses(line) || inner(blocks, line).is_some_and(|block| block.lines.iter().any(refuses)));
         let message = format!(
             "this never runs: {} ends the program of {} for every request",
-            crate::sentence::ticked(blocks.sources().text(program[end].placed.span)),
+            crate::sentence::ticked(blocks.sources().text(program[end].placed.span())),
             block.shown()
         );
         let related = found.related(program[end].origin(), "is the end");

@@ -31,7 +31,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             let Ok(name) = std::str::from_utf8(word) else { continue };
             let Some((why, meant)) = oddity(name) else { continue };
             let message = format!("no request asks for `{name}`: {why}");
-            let span = line.placed.args.get(index).map(|word| word.span);
+            let span = line.placed.args().get(index).map(|word| word.span);
             let plain = span.filter(|span| blocks.sources().text(*span) == *word);
             let edit = plain.zip(meant.as_ref()).and_then(|(span, meant)| Edit::replace(blocks.sources(), span, meant));
             let finding = found.at(line.origin(), message);

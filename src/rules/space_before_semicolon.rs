@@ -21,15 +21,15 @@ pub(super) const RULE: Rule = Rule {
 fn check(subject: &Subject, found: &mut Findings) {
     let Some(blocks) = subject.blocks else { return };
     for line in blocks.all().iter().flat_map(|block| &block.lines) {
-        let text = blocks.sources().text(line.placed.span);
-        let Some(rest) = text.strip_suffix(b";").filter(|_| line.placed.block.is_none()) else { continue };
+        let text = blocks.sources().text(line.placed.span());
+        let Some(rest) = text.strip_suffix(b";").filter(|_| !line.placed.is_block()) else { continue };
         let plain = rest.trim_ascii_end();
         // A comment in between, or the last word on a line of its own, is layout of another kind.
         if plain.len() == rest.len() || rest[plain.len()..].contains(&b'\n') || plain.contains(&b'\n') {
             continue;
         }
         let better = std::str::from_utf8(plain).ok().map(|plain| format!("{plain};"));
-        let edit = better.and_then(|better| Edit::replace(blocks.sources(), line.placed.span, &better));
+        let edit = better.and_then(|better| Edit::replace(blocks.sources(), line.placed.span(), &better));
         let finding = found.at(line.origin(), "a blank stands before the `;`");
         if let Some(edit) = edit {
             finding.fixed_by(Fix::text("take the blank out", Safety::Safe, vec![edit]));

@@ -49,7 +49,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         }
         let strong: Vec<&str> = on.iter().filter(|&&index| index >= WEAK).map(|&index| PROTOCOLS[index]).collect();
         let better = format!("ssl_protocols {};", strong.join(" "));
-        let edit = Edit::replace(blocks.sources(), line.placed.span, &better).filter(|_| !strong.is_empty());
+        let edit = Edit::replace(blocks.sources(), line.placed.span(), &better).filter(|_| !strong.is_empty());
         let message = format!("clients may come with {}, which no longer protect what is sent", listed(&weak));
         let finding = found.at(line.origin(), message).advise("`ssl_protocols TLSv1.2 TLSv1.3;`");
         if let Some(edit) = edit {

@@ -30,7 +30,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         if !matches!(line.words[..], [b"on" | b"build"]) {
             continue;
         }
-        let edit = Edit::replace(blocks.sources(), line.placed.span, "server_tokens off;");
+        let edit = Edit::replace(blocks.sources(), line.placed.span(), "server_tokens off;");
         let finding =
             found.at(line.origin(), "every answer and error page says which nginx this is, to the last digit");
         if let Some(edit) = edit {
@@ -46,9 +46,9 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         return;
     }
     let message = "every answer and error page says which nginx this is, to the last digit: `server_tokens` is on unless it is switched off";
-    let edit = Edit::insert_before(blocks.sources(), first.placed.span, "server_tokens off;");
+    let edit = Edit::insert_before(blocks.sources(), first.placed.span(), "server_tokens off;");
     // A first line out of an included file is no place for it.
-    let own = http.opened.as_ref().is_some_and(|line| line.placed.span.file == first.placed.span.file);
+    let own = http.opened.as_ref().is_some_and(|line| line.placed.span().file == first.placed.span().file);
     let Some(opened) = &http.opened else { return };
     let finding = found.at(opened.origin(), message);
     finding.count = silent as u32;

@@ -97,8 +97,8 @@ impl<'a> Checker<'a> {
         for &text in values {
             match text {
                 [] => return bad("invalid referer \"\""),
-                b"none" | b"blocked" => block.facts.referers.lenient = true,
-                b"server_names" => block.facts.referers.server_names = true,
+                b"none" | b"blocked" => block.facts.referers.get_or_insert_default().lenient = true,
+                b"server_names" => block.facts.referers.get_or_insert_default().server_names = true,
                 [b'~', pattern @ ..] => {
                     if pattern.is_empty() {
                         return bad("empty regex in \"~\"");
@@ -107,11 +107,17 @@ impl<'a> Checker<'a> {
                 }
                 _ => {
                     let host = text.split(|&byte| byte == b'/').next().unwrap_or(text);
-                    block.facts.referers.keys.get_or_insert_with(Keys::default).require(host, true)?;
+                    block
+                        .facts
+                        .referers
+                        .get_or_insert_default()
+                        .keys
+                        .get_or_insert_with(Keys::default)
+                        .require(host, true)?;
                 }
             }
         }
-        block.facts.referers.given = Some(directive.origin());
+        block.facts.referers.get_or_insert_default().given = Some(directive.origin());
         Ok(())
     }
 }

@@ -15,11 +15,17 @@ pub(super) struct Main {
 
 impl<'a> Checker<'a> {
     /// Setters of their own, by the kind of their module.
-    pub(super) fn own(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
+    pub(super) fn own(
+        &mut self,
+        row: &'static Row,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
         match row.kind {
-            Kind::Any | Kind::Core | Kind::Event => self.core_own(row, directive, block),
-            Kind::Http => self.http_own(row, directive, block),
-            Kind::Stream => self.stream_own(row, directive, block),
+            Kind::Any | Kind::Core | Kind::Event => self.core_own(row, directive, values, block),
+            Kind::Http => self.http_own(row, directive, values, block),
+            Kind::Stream => self.stream_own(row, directive, values, block),
             Kind::Mail => {
                 let context = if row.name == "mail" { Contexts::MAIL } else { Contexts::MAIL_SERVER };
                 self.enter(directive, &mut Block::new(context, Some(directive)));
@@ -30,13 +36,17 @@ impl<'a> Checker<'a> {
 
     /// Reads the directives of a block, and stands at its `}` afterwards.
     pub(super) fn enter(&mut self, opener: Placed<'a>, block: &mut Block<'a>) {
-        let items = opener.directive.block.as_deref().unwrap_or_default();
-        self.read(items, opener.via, block);
-        self.stand(opener.span.file, opener.span.end.saturating_sub(1));
+        self.read(opener.items(), opener.via, block);
+        self.stand(opener.span().file, opener.span().end.saturating_sub(1));
     }
 
-    fn core_own(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
-        let values = self.values(directive);
+    fn core_own(
+        &mut self,
+        row: &'static Row,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "events" => {
@@ -89,10 +99,10 @@ impl<'a> Checker<'a> {
             }
             "worker_cpu_affinity" => {
                 block.once("worker_cpu_affinity")?;
-                affinity(&values)?;
+                affinity(values)?;
             }
-            "thread_pool" => thread_pool(&values)?,
-            "error_log" => self.error_log(&values)?,
+            "thread_pool" => thread_pool(values)?,
+            "error_log" => self.error_log(values)?,
             "debug_connection" => self.debug_connection(first)?,
             _ => {}
         }
@@ -107,6 +117,7 @@ impl<'a> Checker<'a> {
         let name = file.rsplit(|&byte| byte == b'/').next().unwrap_or(file);
         let name = show(name.strip_suffix(b".so").unwrap_or(name)).into_owned();
         self.build.load(&name);
+        self.rows.clear();
         if name == "ngx_http_geoip_module" || name == "ngx_stream_module" {
             self.http.variables_of(&self.build);
             self.stream.variables_of(&self.build);

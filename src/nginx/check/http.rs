@@ -1,69 +1,70 @@
 //! The `http` block: servers, locations, and the setters of the modules in it.
 
-use std::collections::HashMap;
-
 use super::listen::Port;
-use super::scope::{Match, Place, Referers, Scope, ServerNames};
+use super::scope::{Match, Place, Scope, ServerNames};
 use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
 use crate::nginx::directives::{Contexts, Row};
 use crate::nginx::include::Placed;
 use crate::source::FileId;
 
-/// Directives whose values the end of `http` looks at.
-const MERGED: &[&str] = &[
-    "ssl_certificate",
-    "ssl_certificate_key",
-    "ssl_verify_client",
-    "ssl_client_certificate",
-    "ssl_trusted_certificate",
-    "ssl_reject_handshake",
-    "ssl",
-    "ssl_ocsp",
-    "ssl_protocols",
-    "proxy_buffer_size",
-    "proxy_buffers",
-    "proxy_busy_buffers_size",
-    "proxy_temp_file_write_size",
-    "proxy_max_temp_file_size",
-    "fastcgi_buffer_size",
-    "fastcgi_buffers",
-    "fastcgi_busy_buffers_size",
-    "fastcgi_temp_file_write_size",
-    "fastcgi_max_temp_file_size",
-    "uwsgi_buffer_size",
-    "uwsgi_buffers",
-    "uwsgi_busy_buffers_size",
-    "uwsgi_temp_file_write_size",
-    "uwsgi_max_temp_file_size",
-    "scgi_buffer_size",
-    "scgi_buffers",
-    "scgi_busy_buffers_size",
-    "scgi_temp_file_write_size",
-    "scgi_max_temp_file_size",
-    "large_client_header_buffers",
-    "connection_pool_size",
-    "proxy_pass",
-    "proxy_ssl_certificate",
-    "proxy_ssl_certificate_key",
-    "proxy_ssl_verify",
-    "proxy_ssl_trusted_certificate",
-    "uwsgi_pass",
-    "uwsgi_ssl_certificate",
-    "uwsgi_ssl_certificate_key",
-    "uwsgi_ssl_verify",
-    "uwsgi_ssl_trusted_certificate",
-    "grpc_pass",
-    "grpc_ssl_certificate",
-    "grpc_ssl_certificate_key",
-    "grpc_ssl_verify",
-    "grpc_ssl_trusted_certificate",
-    "charset",
-    "source_charset",
-    "proxy_cache",
-    "fastcgi_cache",
-    "uwsgi_cache",
-    "scgi_cache",
-];
+/// Whether the end of `http` looks at the values of a directive.
+fn is_merged(name: &str) -> bool {
+    matches!(
+        name,
+        "ssl_certificate"
+            | "ssl_certificate_key"
+            | "ssl_verify_client"
+            | "ssl_client_certificate"
+            | "ssl_trusted_certificate"
+            | "ssl_reject_handshake"
+            | "ssl"
+            | "ssl_ocsp"
+            | "ssl_protocols"
+            | "proxy_buffer_size"
+            | "proxy_buffers"
+            | "proxy_busy_buffers_size"
+            | "proxy_temp_file_write_size"
+            | "proxy_max_temp_file_size"
+            | "fastcgi_buffer_size"
+            | "fastcgi_buffers"
+            | "fastcgi_busy_buffers_size"
+            | "fastcgi_temp_file_write_size"
+            | "fastcgi_max_temp_file_size"
+            | "uwsgi_buffer_size"
+            | "uwsgi_buffers"
+            | "uwsgi_busy_buffers_size"
+            | "uwsgi_temp_file_write_size"
+            | "uwsgi_max_temp_file_size"
+            | "scgi_buffer_size"
+            | "scgi_buffers"
+            | "scgi_busy_buffers_size"
+            | "scgi_temp_file_write_size"
+            | "scgi_max_temp_file_size"
+            | "large_client_header_buffers"
+            | "connection_pool_size"
+            | "proxy_pass"
+            | "proxy_ssl_certificate"
+            | "proxy_ssl_certificate_key"
+            | "proxy_ssl_verify"
+            | "proxy_ssl_trusted_certificate"
+            | "uwsgi_pass"
+            | "uwsgi_ssl_certificate"
+            | "uwsgi_ssl_certificate_key"
+            | "uwsgi_ssl_verify"
+            | "uwsgi_ssl_trusted_certificate"
+            | "grpc_pass"
+            | "grpc_ssl_certificate"
+            | "grpc_ssl_certificate_key"
+            | "grpc_ssl_verify"
+            | "grpc_ssl_trusted_certificate"
+            | "charset"
+            | "source_charset"
+            | "proxy_cache"
+            | "fastcgi_cache"
+            | "uwsgi_cache"
+            | "scgi_cache"
+    )
+}
 
 impl<'a> Checker<'a> {
     pub(super) fn http_block(&mut self, opener: Placed<'a>) {
@@ -79,11 +80,11 @@ impl<'a> Checker<'a> {
         context: Contexts,
         opener: Placed<'a>,
         parent: Option<&Block<'a>>,
-        place: Place,
+        place: Place<'a>,
         server: Option<usize>,
     ) -> Block<'a> {
         let mut block = Block::new(context, Some(opener));
-        block.location = place.clone();
+        block.location = place;
         block.facts.scope = self.http.scopes.len();
         let parent_scope = parent.map(|parent| parent.facts.scope);
         let server = server.or_else(|| parent_scope.and_then(|parent| self.http.scopes[parent].server));
@@ -91,18 +92,18 @@ impl<'a> Checker<'a> {
             parent: parent_scope,
             context,
             origin: opener.origin(),
-            at: (opener.span.file, opener.reported_at),
+            at: (opener.span().file, opener.reported_at()),
             server,
             place,
-            given: HashMap::new(),
+            given: Vec::new(),
             late: Vec::new(),
-            referers: Referers::default(),
+            referers: None,
         });
         block
     }
 
     fn leave(&mut self, block: &mut Block<'a>) {
-        self.http.scopes[block.facts.scope].referers = std::mem::take(&mut block.facts.referers);
+        self.http.scopes[block.facts.scope].referers = block.facts.referers.take();
     }
 
     /// Remembers what the merge will need. Every setter of `http` ends here.
@@ -121,8 +122,8 @@ impl<'a> Checker<'a> {
             | Contexts::LIMIT_EXCEPT.0;
         if block.context.overlaps(Contexts(SCOPED)) {
             let scope = &mut self.http.scopes[block.facts.scope];
-            if MERGED.contains(&row.name) {
-                scope.given.entry(row.name).or_default().push(values.to_vec());
+            if is_merged(row.name) {
+                scope.given.push((row.name, values.into()));
             }
             if matches!(
                 row.name,
@@ -134,10 +135,15 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    pub(super) fn http_own(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
-        let values = self.values(directive);
-        self.http_setter(row, directive, &values, block)?;
-        self.after(row, &values, directive, block)
+    pub(super) fn http_own(
+        &mut self,
+        row: &'static Row,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
+        self.http_setter(row, directive, values, block)?;
+        self.after(row, values, directive, block)
     }
 
     fn http_setter(
@@ -306,7 +312,7 @@ impl<'a> Checker<'a> {
 
     fn server(&mut self, directive: Placed<'a>, parent: &Block<'a>) {
         let index = self.http.servers.len();
-        let at = (directive.span.file, directive.reported_at);
+        let at = (directive.span().file, directive.reported_at());
         self.http.servers.push(ServerNames { at: Some(at), ..ServerNames::default() });
         let mut block = self.scope(Contexts::SERVER, directive, Some(parent), Place::default(), Some(index));
         self.enter(directive, &mut block);
@@ -322,21 +328,29 @@ impl<'a> Checker<'a> {
         let place = self.place(directive, values, parent.context)?;
         if parent.context == Contexts::LOCATION {
             let outer = &parent.location;
-            let (name, outside) = (show(&place.name), show(&outer.name));
+            let (name, outside) = (|| show(place.name), || show(outer.name));
             match outer.kind {
                 Match::Exact => {
-                    return bad(format!("location \"{name}\" cannot be inside the exact location \"{outside}\""));
+                    return bad(format!(
+                        "location \"{}\" cannot be inside the exact location \"{}\"",
+                        name(),
+                        outside()
+                    ));
                 }
                 Match::Named => {
-                    return bad(format!("location \"{name}\" cannot be inside the named location \"{outside}\""));
+                    return bad(format!(
+                        "location \"{}\" cannot be inside the named location \"{}\"",
+                        name(),
+                        outside()
+                    ));
                 }
                 _ => {}
             }
             if place.kind == Match::Named {
-                return bad(format!("named location \"{name}\" can be on the server level only"));
+                return bad(format!("named location \"{}\" can be on the server level only", name()));
             }
-            if place.kind != Match::Regex && !place.name.starts_with(&outer.name) {
-                return bad(format!("location \"{name}\" is outside location \"{outside}\""));
+            if place.kind != Match::Regex && !place.name.starts_with(outer.name) {
+                return bad(format!("location \"{}\" is outside location \"{}\"", name(), outside()));
             }
         }
         let mut block = self.scope(Contexts::LOCATION, directive, Some(parent), place, None);
@@ -346,7 +360,7 @@ impl<'a> Checker<'a> {
     }
 
     /// The modifier may stand alone or be glued to the name.
-    fn place(&mut self, directive: Placed<'a>, values: &[&'a [u8]], context: Contexts) -> Verdict<Place> {
+    fn place(&mut self, directive: Placed<'a>, values: &[&'a [u8]], context: Contexts) -> Verdict<Place<'a>> {
         let (name, kind) = match values {
             [b"=", name] => (*name, Match::Exact),
             [b"^~", name] => (*name, Match::NoRegex),
@@ -361,23 +375,23 @@ impl<'a> Checker<'a> {
             [name] => (*name, Match::Prefix),
             _ => (&b""[..], Match::Prefix),
         };
-        Ok(Place { name: name.to_vec(), kind, anonymous: false })
+        Ok(Place { name, kind, anonymous: false })
     }
 
     fn regex_place(
         &mut self,
         directive: Placed<'a>,
-        source: &[u8],
+        source: &'a [u8],
         caseless: bool,
         context: Contexts,
-    ) -> Verdict<Place> {
+    ) -> Verdict<Place<'a>> {
         self.regex(source, caseless, directive, context)?;
-        Ok(Place { name: source.to_vec(), kind: Match::Regex, anonymous: false })
+        Ok(Place { name: source, kind: Match::Regex, anonymous: false })
     }
 
     /// `if` and `limit_except`: the name is the parent's, and nothing else of it.
     fn anonymous(&mut self, context: Contexts, directive: Placed<'a>, parent: &Block<'a>) {
-        let place = Place { name: parent.location.name.clone(), kind: Match::None, anonymous: true };
+        let place = Place { name: parent.location.name, kind: Match::None, anonymous: true };
         let mut block = self.scope(context, directive, Some(parent), place, None);
         self.enter(directive, &mut block);
         self.leave(&mut block);
@@ -423,9 +437,12 @@ impl<'a> Checker<'a> {
         if name == "alias" && block.location.kind == Match::Named {
             return bad("the \"alias\" directive cannot be used inside the named location");
         }
-        for variable in ["document_root", "realpath_root"] {
-            let mentions = |form: String| path.windows(form.len()).any(|part| part == form.as_bytes());
-            if mentions(format!("${variable}")) || mentions(format!("${{{variable}}}")) {
+        for (variable, plain, braced) in [
+            ("document_root", &b"$document_root"[..], &b"${document_root}"[..]),
+            ("realpath_root", b"$realpath_root", b"${realpath_root}"),
+        ] {
+            let mentions = |form| memchr::memmem::find(path, form).is_some();
+            if mentions(plain) || mentions(braced) {
                 return bad(format!("the ${variable} variable cannot be used in the \"{name}\" directive"));
             }
         }
@@ -505,7 +522,7 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn server_name(&mut self, directive: Placed<'a>, values: &[&[u8]], block: &Block<'a>) -> Verdict {
+    fn server_name(&mut self, directive: Placed<'a>, values: &[&'a [u8]], block: &Block<'a>) -> Verdict {
         let Some(server) = self.http.scopes[block.facts.scope].server else { return Ok(()) };
         for name in values {
             let invalid = match name {
@@ -528,7 +545,7 @@ impl<'a> Checker<'a> {
                 }
                 _ => {}
             }
-            self.http.servers[server].names.push(name.to_vec());
+            self.http.servers[server].names.push(name);
         }
         Ok(())
     }

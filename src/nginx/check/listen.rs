@@ -64,21 +64,21 @@ impl Listens {
         ssl: bool,
         datagram: bool,
     ) -> Result<(), String> {
-        let text = port.text();
         let Some(listen) = self.0.iter_mut().find(|listen| listen.port == port && listen.datagram == datagram) else {
             self.0.push(Listen { port, datagram, set, default, default_server: server, servers: vec![server], ssl });
             return Ok(());
         };
-        if listen.servers.contains(&server) {
-            return Err(format!("a duplicate listen {text}"));
+        // Servers are read one after the other: this one is the last of the list or not in it.
+        if listen.servers.last() == Some(&server) {
+            return Err(format!("a duplicate listen {}", listen.port.text()));
         }
         listen.servers.push(server);
         if set && listen.set {
-            return Err(format!("duplicate listen options for {text}"));
+            return Err(format!("duplicate listen options for {}", listen.port.text()));
         }
         listen.set |= set;
         if default && listen.default {
-            return Err(format!("a duplicate default server for {text}"));
+            return Err(format!("a duplicate default server for {}", listen.port.text()));
         }
         if default {
             listen.default = true;

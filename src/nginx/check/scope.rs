@@ -25,7 +25,7 @@ pub(super) struct Http<'a> {
     /// Files of `geoip2`, as they are written.
     pub(super) databases: Vec<&'a [u8]>,
     /// Every `server`, in order.
-    pub(super) servers: Vec<ServerNames>,
+    pub(super) servers: Vec<ServerNames<'a>>,
     /// Every block with a record of its own, in the order of their `{`.
     pub(super) scopes: Vec<Scope<'a>>,
     modern: bool,
@@ -55,8 +55,8 @@ impl Http<'_> {
 
 /// The names of a `server`.
 #[derive(Debug, Default)]
-pub(super) struct ServerNames {
-    pub(super) names: Vec<Vec<u8>>,
+pub(super) struct ServerNames<'a> {
+    pub(super) names: Vec<&'a [u8]>,
     /// Whether a `server_name` regex captures something.
     pub(super) captures: bool,
     /// Where its `{` stands.
@@ -73,12 +73,19 @@ pub(super) struct Scope<'a> {
     pub(super) at: (FileId, u32),
     /// The server it lies in, by its index.
     pub(super) server: Option<usize>,
-    pub(super) place: Place,
-    /// Values of directives that the merge compares.
-    pub(super) given: HashMap<&'static str, Vec<Vec<&'a [u8]>>>,
+    pub(super) place: Place<'a>,
+    /// Values of directives that the merge compares, in their order: most blocks have none or a few.
+    pub(super) given: Vec<(&'static str, Box<[&'a [u8]]>)>,
     /// Texts that are compiled only when the block is merged.
     pub(super) late: Vec<(Placed<'a>, &'a [u8])>,
-    pub(super) referers: Referers,
+    pub(super) referers: Option<Box<Referers>>,
+}
+
+impl<'a> Scope<'a> {
+    /// What the block itself gives a directive, as often as it does.
+    pub(super) fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &[&'a [u8]]> {
+        self.given.iter().filter(move |(given, _)| *given == name).map(|(_, values)| &**values)
+    }
 }
 
 /// What kind of location a block is.
@@ -95,9 +102,9 @@ pub(super) enum Match {
 }
 
 /// The location that a block is, or lies in.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Place {
-    pub(super) name: Vec<u8>,
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Place<'a> {
+    pub(super) name: &'a [u8],
     pub(super) kind: Match,
     /// `if` and `limit_except`: a location without a name of its own.
     pub(super) anonymous: bool,
@@ -115,7 +122,7 @@ pub(super) struct Facts {
     pub(super) servers: usize,
     pub(super) balancer: Option<&'static str>,
     pub(super) listens: bool,
-    pub(super) referers: Referers,
+    pub(super) referers: Option<Box<Referers>>,
     pub(super) scope: usize,
 }
 

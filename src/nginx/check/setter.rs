@@ -6,8 +6,13 @@ use crate::nginx::include::Placed;
 
 impl<'a> Checker<'a> {
     /// Reads the arguments of a directive whose setter is one of nginx's own common ones.
-    pub(super) fn common(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
-        let values = self.values(directive);
+    pub(super) fn common(
+        &mut self,
+        row: &'static Row,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
         let accumulates = matches!(
             row.setter,
             Setter::Bitmask(_)
@@ -39,7 +44,7 @@ impl<'a> Checker<'a> {
                     });
                 }
             }
-            Setter::Bitmask(words) => self.bitmask(row.name, words, directive, block)?,
+            Setter::Bitmask(words) => self.bitmask(row.name, words, directive, values, block)?,
             Setter::Buffers => {
                 let sound = value::number(first).is_some_and(|count| count > 0)
                     && values.get(1).is_some_and(|text| value::size(text).is_some_and(|size| size > 0));
@@ -55,17 +60,17 @@ impl<'a> Checker<'a> {
                 }
             }
             Setter::Predicate => {
-                for text in &values {
+                for text in values {
                     self.text(text, directive, block)?;
                 }
             }
-            Setter::Path => path(row.name, &values)?,
-            Setter::Access => access(&values)?,
-            Setter::Bind => self.bind(&values, directive, block)?,
+            Setter::Path => path(row.name, values)?,
+            Setter::Access => access(values)?,
+            Setter::Bind => self.bind(values, directive, block)?,
             Setter::Obsolete => self.warn(directive, format!("the \"{}\" directive is obsolete, ignored", row.name)),
             Setter::String | Setter::List | Setter::Pairs | Setter::Types | Setter::Own => {}
         }
-        self.after(row, &values, directive, block)
+        self.after(row, values, directive, block)
     }
 
     /// What some directives ask of a size (`ngx_conf_post_t`).
@@ -105,9 +110,10 @@ impl<'a> Checker<'a> {
         name: &'static str,
         words: &'static [&'static str],
         directive: Placed<'a>,
+        values: &[&'a [u8]],
         block: &mut Block<'a>,
     ) -> Verdict {
-        for text in self.values(directive) {
+        for text in values {
             let Some(bit) = words.iter().position(|word| word.as_bytes().eq_ignore_ascii_case(text)) else {
                 let help = format!("any of {}", words.join(", "));
                 return Err(super::Refusal {
@@ -115,8 +121,10 @@ impl<'a> Checker<'a> {
                     ..refusal(format!("invalid value \"{}\"", show(text)))
                 });
             };
-            if !block.bits.insert((name, bit)) {
+            if block.bits.contains(&(name, bit)) {
                 self.warn(directive, format!("duplicate value \"{}\"", show(text)));
+            } else {
+                block.bits.push((name, bit));
             }
         }
         Ok(())

@@ -46,20 +46,25 @@ impl<'a> Checker<'a> {
         self.enter(opener, &mut Block::new(Contexts::STREAM, Some(opener)));
         self.upstream_faults(Contexts::STREAM);
         for server in std::mem::take(&mut self.stream.idle) {
-            let refused = http::at((server.span.file, server.reported_at), "no handler for server".to_owned());
+            let refused = http::at((server.span().file, server.reported_at()), "no handler for server".to_owned());
             self.push(Severity::Refused, Some(server.origin()), refused);
         }
         self.undefined_variables(Contexts::STREAM);
     }
 
-    pub(super) fn stream_own(&mut self, row: &'static Row, directive: Placed<'a>, block: &mut Block<'a>) -> Verdict {
-        let values = self.values(directive);
+    pub(super) fn stream_own(
+        &mut self,
+        row: &'static Row,
+        directive: Placed<'a>,
+        values: &[&'a [u8]],
+        block: &mut Block<'a>,
+    ) -> Verdict {
         let first = values.first().copied().unwrap_or_default();
         match row.name {
-            "server" if block.context == Contexts::STREAM_UPSTREAM => self.upstream_server(&values, block),
+            "server" if block.context == Contexts::STREAM_UPSTREAM => self.upstream_server(values, block),
             "server" => self.stream_server(directive),
             "upstream" => self.upstream_block(directive, first, block),
-            "listen" => self.stream_listen(&values, block),
+            "listen" => self.stream_listen(values, block),
             "proxy_pass" => self.stream_pass(directive, first, block),
             "pass" => {
                 block.facts.servers += 1;
@@ -74,37 +79,37 @@ impl<'a> Checker<'a> {
                 block.facts.servers += 1;
                 Ok(())
             }
-            "set" => self.set_variable(directive, &values, block),
+            "set" => self.set_variable(directive, values, block),
             "js_set" | "js_var" | "keyval" => {
                 let name = if row.name == "keyval" { values.get(1).copied().unwrap_or_default() } else { first };
                 self.define(name, block.context)
             }
-            "map" => self.map(directive, &values, block),
-            "geo" => self.geo(directive, &values, block),
-            "split_clients" => self.split_clients(directive, &values, block),
-            "geoip2" => self.geoip2(directive, &values, block),
+            "map" => self.map(directive, values, block),
+            "geo" => self.geo(directive, values, block),
+            "split_clients" => self.split_clients(directive, values, block),
+            "geoip2" => self.geoip2(directive, values, block),
             "allow" | "deny" => self.access_rule(directive, first),
             "set_real_ip_from" => self.realip_from(directive, first),
             "resolver" => {
                 block.once("resolver")?;
-                super::upstream::resolver(&values)
+                super::upstream::resolver(values)
             }
-            "log_format" => self.log_format(directive, &values, block.context),
-            "access_log" => self.access_log(directive, &values, block),
-            "error_log" => self.error_log(&values),
+            "log_format" => self.log_format(directive, values, block.context),
+            "access_log" => self.access_log(directive, values, block),
+            "error_log" => self.error_log(values),
             "proxy_bind" => {
                 block.once("proxy_bind")?;
-                self.bind(&values, directive, block)
+                self.bind(values, directive, block)
             }
             "zone" => {
                 self.upstream_in_zone(block);
-                self.limit_setter(row, directive, &values, block).map(drop)
+                self.limit_setter(row, directive, values, block).map(drop)
             }
             _ => {
-                if !self.limit_setter(row, directive, &values, block)?
-                    && !self.upstream_setter(row, directive, &values, block)?
+                if !self.limit_setter(row, directive, values, block)?
+                    && !self.upstream_setter(row, directive, values, block)?
                 {
-                    self.misc_setter(row, directive, &values, block)?;
+                    self.misc_setter(row, directive, values, block)?;
                 }
                 Ok(())
             }
@@ -121,7 +126,7 @@ impl<'a> Checker<'a> {
         match block.facts.listens {
             true => Ok(()),
             false => Err(http::at(
-                (directive.span.file, directive.reported_at),
+                (directive.span().file, directive.reported_at()),
                 "no \"listen\" is defined for server".to_owned(),
             )),
         }

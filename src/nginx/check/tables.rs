@@ -7,7 +7,6 @@ use super::http::at;
 use super::{Block, Checker, Verdict, bad, refusal, show, value};
 use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
-use crate::syntax::Item;
 
 /// The keys of one of nginx's hashes (`ngx_hash_add_key`).
 #[derive(Debug, Default)]
@@ -82,11 +81,11 @@ impl<'a> Checker<'a> {
         self.lines(directive, |checker, line| {
             let key = checker.name(line);
             let [text] = checker.values(line)[..] else {
-                if line.args.is_empty() && key == b"hostnames" {
+                if line.args().is_empty() && key == b"hostnames" {
                     hostnames = true;
                     return Ok(());
                 }
-                if line.args.is_empty() && key == b"volatile" {
+                if line.args().is_empty() && key == b"volatile" {
                     return Ok(());
                 }
                 return bad("invalid number of the map parameters");
@@ -258,11 +257,9 @@ impl<'a> Checker<'a> {
 
     /// Blocks in which `include` is a word like any other.
     fn no_include(&self, block: Placed<'a>, message: &str) -> Verdict {
-        for item in block.directive.block.iter().flatten() {
-            if let Item::Directive(line) = item
-                && line.name.value(&self.loaded.sources) == b"include"
-            {
-                return Err(at((line.span.file, line.reported_at), message.to_owned()));
+        for line in block.children() {
+            if line.name().value(&self.loaded.sources) == b"include" {
+                return Err(at((line.span().file, line.reported_at()), message.to_owned()));
             }
         }
         Ok(())

@@ -192,7 +192,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn upstream_block(&mut self, directive: Placed<'a>, host: &[u8], parent: &Block<'a>) -> Verdict {
-        let at = (directive.span.file, directive.reported_at);
+        let at = (directive.span().file, directive.reported_at());
         let index = self.upstreams(parent.context).define(host, at, directive.origin())?;
         let context = if parent.context == Contexts::STREAM { Contexts::STREAM_UPSTREAM } else { Contexts::UPSTREAM };
         let mut block = Block::new(context, Some(directive));

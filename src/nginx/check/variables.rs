@@ -2,6 +2,7 @@
 //! `ngx_http_variables_init_vars`).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{Block, Checker, Refusal, Verdict, bad, refusal, show};
 use crate::nginx::build::Build;
@@ -129,10 +130,9 @@ impl<'a> Checker<'a> {
         caseless: bool,
         directive: Placed<'a>,
         context: Contexts,
-    ) -> Verdict<Pattern> {
+    ) -> Verdict<Arc<Pattern>> {
         let pattern = self.plain_regex(source, caseless)?;
-        let names: Vec<String> = pattern.names().iter().flatten().cloned().collect();
-        for name in names {
+        for name in pattern.names().iter().flatten() {
             let origin = Some(directive.origin());
             let variables = self.variables(context);
             variables.define(name.as_bytes())?;
@@ -142,15 +142,21 @@ impl<'a> Checker<'a> {
     }
 
     /// A regular expression without variables (`ngx_regex_compile`).
-    pub(super) fn plain_regex(&self, source: &[u8], caseless: bool) -> Verdict<Pattern> {
-        Pattern::new(source, Options::nginx(caseless)).map_err(|error| {
+    pub(super) fn plain_regex(&mut self, source: &[u8], caseless: bool) -> Verdict<Arc<Pattern>> {
+        if let Some(pattern) = self.patterns[usize::from(caseless)].get(source) {
+            return Ok(pattern.clone());
+        }
+        let pattern = Pattern::new(source, Options::nginx(caseless)).map_err(|error| {
             let library = if self.modern() { "pcre_compile" } else { "pcre2_compile" };
             let place = match source.get(error.offset..) {
                 Some(rest) if !rest.is_empty() => format!(" at \"{}\"", show(rest)),
                 _ => String::new(),
             };
             refusal(format!("{library}() failed: {} in \"{}\"{place}", error.message, show(source)))
-        })
+        })?;
+        let pattern = Arc::new(pattern);
+        self.patterns[usize::from(caseless)].insert(source.into(), pattern.clone());
+        Ok(pattern)
     }
 
     /// `$name` as the whole of a word: the name of a variable that a directive defines.

@@ -27,7 +27,7 @@ enum Charset {
 }
 
 impl Charset {
-    fn read(text: &[u8], table: &mut Table) -> Charset {
+    fn read(text: &[u8], table: &Table) -> Charset {
         match text.strip_prefix(b"$") {
             Some(name) => Charset::Variable(table.id(name)),
             None => Charset::Name(text.into()),
@@ -127,7 +127,7 @@ impl Rewriters {
     ];
 
     /// Takes a directive.
-    pub(super) fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, table: &mut Table) {
+    pub(super) fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, table: &Table) {
         let Some(&first) = args.first() else { return };
         let on = first.eq_ignore_ascii_case(b"on");
         match name {

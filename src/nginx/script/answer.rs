@@ -31,12 +31,7 @@ pub(super) struct Return {
 
 impl Return {
     /// Reads the arguments. `None`: nginx refuses them.
-    pub(super) fn compile(
-        code: &[u8],
-        text: Option<&[u8]>,
-        conditional: bool,
-        table: &mut Table,
-    ) -> Option<Box<Return>> {
+    pub(super) fn compile(code: &[u8], text: Option<&[u8]>, conditional: bool, table: &Table) -> Option<Box<Return>> {
         let (status, text) = match inet::atoi(code) {
             Some(status) => (u16::try_from(status).ok().filter(|status| *status <= 999)?, text),
             None if text.is_none() && is_url(code) => (302, Some(code)),

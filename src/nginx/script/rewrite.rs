@@ -33,7 +33,7 @@ pub(super) struct Rewrite {
 
 impl Rewrite {
     /// Reads the arguments. `None`: nginx refuses them.
-    pub(super) fn compile(pattern: &[u8], replacement: &[u8], flag: &[u8], table: &mut Table) -> Option<Box<Rewrite>> {
+    pub(super) fn compile(pattern: &[u8], replacement: &[u8], flag: &[u8], table: &Table) -> Option<Box<Rewrite>> {
         let regex = Regex::compile(pattern, false, table).ok()?;
         let (text, add_args) = replacement.strip_suffix(b"?").map_or((replacement, true), |text| (text, false));
         let redirect = match flag {

@@ -24,7 +24,7 @@ pub(super) enum Condition {
 
 impl Condition {
     /// Looks the names up. `None`: PCRE refuses the expression.
-    pub(super) fn compile(parsed: condition::Parsed, table: &mut Table) -> Option<Condition> {
+    pub(super) fn compile(parsed: condition::Parsed, table: &Table) -> Option<Condition> {
         Some(match parsed {
             condition::Parsed::Variable(name) => Condition::Variable(table.id(name)),
             condition::Parsed::Equal { name, text, negated } => {

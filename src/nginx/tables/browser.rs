@@ -75,7 +75,7 @@ impl Browsers {
         &["modern_browser", "ancient_browser", "modern_browser_value", "ancient_browser_value"];
 
     /// Takes a directive.
-    pub fn set(&mut self, name: &[u8], args: &[&[u8]], _: Origin, first_here: bool, _: &mut Table) {
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], _: Origin, first_here: bool, _: &Table) {
         match (name, args) {
             (b"modern_browser", _) => {
                 if first_here {

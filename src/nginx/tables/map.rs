@@ -61,7 +61,7 @@ impl Map {
             b"default" => self.default = Some(index),
             [b'~', pattern @ ..] => {
                 let (pattern, caseless) = pattern.strip_prefix(b"*").map_or((pattern, false), |rest| (rest, true));
-                if let Ok(regex) = Regex::compile(pattern, caseless, table) {
+                if let Ok(regex) = Regex::define(pattern, caseless, table) {
                     self.regexes.push((regex, index));
                 }
             }

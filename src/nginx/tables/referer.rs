@@ -41,7 +41,7 @@ impl ValidReferers {
     pub const DIRECTIVES: &[&str] = &["valid_referers"];
 
     /// Takes a directive; the first one of a block drops what the block would have inherited.
-    pub fn set(&mut self, _name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, _table: &mut Table) {
+    pub fn set(&mut self, _name: &[u8], args: &[&[u8]], origin: Origin, first_here: bool, _table: &Table) {
         if first_here {
             *self = ValidReferers { origin: Some(origin), ..self.inherited() };
         }
@@ -143,7 +143,7 @@ mod tests {
         let origin = Origin { span: Span::new(FileId(0), 0, 0), via: None };
         let args: Vec<&[u8]> = args.split_whitespace().map(str::as_bytes).collect();
         let mut referers = ValidReferers::default();
-        referers.set(b"valid_referers", &args, origin, true, &mut Table::new(Version::NEWEST));
+        referers.set(b"valid_referers", &args, origin, true, &Table::new(Version::NEWEST));
         referers
     }
 

@@ -24,7 +24,7 @@ impl SecureLink {
     pub const DIRECTIVES: &[&str] = &["secure_link", "secure_link_md5", "secure_link_secret"];
 
     /// Takes a directive.
-    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, _first_here: bool, table: &mut Table) {
+    pub fn set(&mut self, name: &[u8], args: &[&[u8]], origin: Origin, _first_here: bool, table: &Table) {
         let &[text] = args else { return };
         match name {
             b"secure_link" => {

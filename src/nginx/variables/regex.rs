@@ -15,20 +15,37 @@ pub struct Regex {
 }
 
 impl Regex {
-    /// `ngx_http_regex_compile`: named groups become variables.
+    /// `ngx_http_regex_compile`. Its named groups are variables, which [`Regex::define`] says elsewhere.
     ///
     /// # Errors
     /// PCRE's words about a pattern that it refuses.
-    pub fn compile(source: &[u8], caseless: bool, table: &mut Table) -> Result<Regex, PatternError> {
+    pub fn compile(source: &[u8], caseless: bool, table: &Table) -> Result<Regex, PatternError> {
         let pattern = table.pattern(source, caseless)?;
         let named = pattern.names().iter().enumerate();
         let names = named
             .filter_map(|(group, name)| {
-                let id = table.define(name.as_deref()?.as_bytes(), Definition::Capture, None);
+                let id = table.id(name.as_deref()?.as_bytes());
                 Some((group, id))
             })
             .collect();
         Ok(Regex { pattern, names })
+    }
+
+    /// The same, and its named groups become variables.
+    ///
+    /// # Errors
+    /// PCRE's words about a pattern that it refuses.
+    pub fn define(source: &[u8], caseless: bool, table: &mut Table) -> Result<Regex, PatternError> {
+        let regex = Regex::compile(source, caseless, table)?;
+        for name in regex.pattern.names().iter().flatten() {
+            table.define(name.as_bytes(), Definition::Capture, None);
+        }
+        Ok(regex)
+    }
+
+    /// Whether an expression may have named groups: then it must be compiled before anybody uses their names.
+    pub(in crate::nginx) fn may_name_groups(source: &[u8]) -> bool {
+        memchr::memmem::find_iter(source, b"(?").any(|at| matches!(source.get(at + 2), Some(b'<' | b'P' | b'\'')))
     }
 
     /// `ngx_http_regex_exec`: a match replaces `$1`… and the named groups, a failure leaves them.

@@ -1,7 +1,7 @@
 //! Every variable that a configuration names, and what defines it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::super::tables::geo::Geo;
 use super::super::tables::geoip2::Lookup;
@@ -10,20 +10,23 @@ use super::super::tables::split_clients::SplitClients;
 use super::super::version::Version;
 use super::builtin;
 use crate::pattern::{Options, Pattern, PatternError};
-use crate::source::Origin;
+use crate::source::{AppendOnly, Origin};
 
 /// A variable of a [`Table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VariableId(u32);
 
 /// Every variable that a configuration names, and what defines it.
+///
+/// What defines a name is known once the configuration was read. Names may be added later, through a shared reference:
+/// the records of a server are made when somebody asks for them.
 #[derive(Debug)]
 pub struct Table {
     version: Version,
-    variables: Vec<Variable>,
-    ids: HashMap<Box<[u8]>, VariableId>,
+    variables: AppendOnly<Variable>,
+    ids: Mutex<HashMap<Box<[u8]>, VariableId>>,
     /// Expressions that were met, by source and case: servers repeat each other's, and each is compiled once.
-    patterns: HashMap<(Box<[u8]>, bool), Arc<Pattern>>,
+    patterns: Mutex<HashMap<(Box<[u8]>, bool), Arc<Pattern>>>,
     pub(super) geoip_database: bool,
     geoip_header: bool,
     charset_maps: Vec<[Box<[u8]>; 2]>,
@@ -77,9 +80,9 @@ impl Table {
     pub fn new(version: Version) -> Self {
         Table {
             version,
-            variables: Vec::new(),
-            ids: HashMap::new(),
-            patterns: HashMap::new(),
+            variables: AppendOnly::default(),
+            ids: Mutex::default(),
+            patterns: Mutex::default(),
             geoip_database: false,
             geoip_header: false,
             charset_maps: Vec::new(),
@@ -90,26 +93,27 @@ impl Table {
     ///
     /// # Errors
     /// PCRE's words about one that it refuses.
-    pub(super) fn pattern(&mut self, source: &[u8], caseless: bool) -> Result<Arc<Pattern>, PatternError> {
+    pub(super) fn pattern(&self, source: &[u8], caseless: bool) -> Result<Arc<Pattern>, PatternError> {
         let key = (source.into(), caseless);
-        if let Some(pattern) = self.patterns.get(&key) {
+        let mut patterns = locked(&self.patterns);
+        if let Some(pattern) = patterns.get(&key) {
             return Ok(pattern.clone());
         }
         let pattern = Arc::new(Pattern::new(source, Options::nginx(caseless))?);
-        self.patterns.insert(key, pattern.clone());
+        patterns.insert(key, pattern.clone());
         Ok(pattern)
     }
 
     /// The variable of this name, without `$` and in any case (`ngx_http_get_variable_index`).
-    pub fn id(&mut self, name: &[u8]) -> VariableId {
+    pub fn id(&self, name: &[u8]) -> VariableId {
         let name = name.to_ascii_lowercase();
-        if let Some(&id) = self.ids.get(&*name) {
+        let mut ids = locked(&self.ids);
+        if let Some(&id) = ids.get(&*name) {
             return id;
         }
-        let id = VariableId(self.variables.len() as u32);
         let definition = builtin::find(&name, self.version);
-        self.variables.push(Variable { name: name.clone().into(), definition, origin: None });
-        self.ids.insert(name.into(), id);
+        let id = VariableId(self.variables.push(Variable { name: name.clone().into(), definition, origin: None }));
+        ids.insert(name.into(), id);
         id
     }
 
@@ -117,7 +121,7 @@ impl Table {
     /// it only makes the name known (`NGX_HTTP_VAR_WEAK`).
     pub fn define(&mut self, name: &[u8], definition: Definition, origin: Option<Origin>) -> VariableId {
         let id = self.id(name);
-        let variable = &mut self.variables[id.index()];
+        let Some(variable) = self.variables.get_mut(id.0) else { return id };
         if !matches!(definition, Definition::Set) || matches!(variable.definition, Definition::Undefined) {
             variable.definition = definition;
             variable.origin = origin;
@@ -126,22 +130,22 @@ impl Table {
     }
 
     pub(super) fn variable(&self, id: VariableId) -> &Variable {
-        &self.variables[id.index()]
+        self.variables.get(id.0)
     }
 
     /// The name, in lower case and without `$`.
     pub fn name(&self, id: VariableId) -> &[u8] {
-        &self.variables[id.index()].name
+        &self.variable(id).name
     }
 
     /// What works it out.
     pub fn definition(&self, id: VariableId) -> &Definition {
-        &self.variables[id.index()].definition
+        &self.variable(id).definition
     }
 
     /// The directive that defines it; none for a built-in one.
     pub fn origin(&self, id: VariableId) -> Option<Origin> {
-        self.variables[id.index()].origin
+        self.variable(id).origin
     }
 
     /// A `geoip_country`, `geoip_city` or `geoip_org` is there: `$geoip_…` come out of a database of the old format.
@@ -174,8 +178,13 @@ impl Table {
     /// The names that nothing defines, in the order in which they were met.
     pub fn undefined(&self) -> impl Iterator<Item = &[u8]> {
         let undefined = |variable: &&Variable| matches!(variable.definition, Definition::Undefined);
-        self.variables.iter().filter(undefined).map(|variable| &*variable.name)
+        let all = (0..self.variables.len()).map(|at| self.variables.get(at));
+        all.filter(undefined).map(|variable| &*variable.name)
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether a name, without `$` and in lower case, is built into a version of nginx.
@@ -191,7 +200,7 @@ mod tests {
     fn set_gives_way_to_every_other_definition() {
         let mut table = Table::new(Version::NEWEST);
         table.define(b"Http_X", Definition::Set, None);
-        assert!(matches!(table.definition(table.ids[&b"http_x"[..]]), Definition::Prefixed(_)));
+        assert!(matches!(table.definition(table.id(b"http_x")), Definition::Prefixed(_)));
         let id = table.define(b"x", Definition::Set, None);
         table.define(b"X", Definition::Capture, None);
         table.define(b"x", Definition::Set, None);
