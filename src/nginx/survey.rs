@@ -152,6 +152,6 @@ fn expression<'t>(name: &[u8], words: &[&'t [u8]]) -> Option<(&'t [u8], bool)> {
 
 /// Whether [`tables::define`] may know the directive: most names are told apart here without looking further.
 fn defines_variable(name: &[u8]) -> bool {
-    matches!(name, b"map" | b"split_clients" | b"perl_set" | b"auth_request_set")
+    matches!(name, b"map" | b"split_clients" | b"perl_set" | b"auth_request_set" | b"charset_map")
         || [&b"geo"[..], b"js_", b"set_", b"auth_jwt_"].iter().any(|prefix| name.starts_with(prefix))
 }

@@ -193,8 +193,8 @@ mod tests {
         for (name, args) in directives {
             let args: Vec<&[u8]> = args.iter().map(|arg| arg.as_bytes()).collect();
             let span = crate::source::Span { file: crate::source::FileId(0), start: 0, end: 0 };
-            let mut table = Table::new(crate::nginx::version::Version::NEWEST);
-            browsers.set(name.as_bytes(), &args, Origin { span, via: None }, false, &mut table);
+            let table = Table::new(crate::nginx::version::Version::NEWEST);
+            browsers.set(name.as_bytes(), &args, Origin { span, via: None }, false, &table);
         }
         browsers
     }

@@ -26,11 +26,14 @@ pub struct Table {
     variables: AppendOnly<Variable>,
     ids: Mutex<HashMap<Box<[u8]>, VariableId>>,
     /// Expressions that were met, by source and case: servers repeat each other's, and each is compiled once.
-    patterns: Mutex<HashMap<(Box<[u8]>, bool), Arc<Pattern>>>,
+    patterns: Mutex<Patterns>,
     pub(super) geoip_database: bool,
     geoip_header: bool,
     charset_maps: Vec<[Box<[u8]>; 2]>,
 }
+
+/// Expressions by their source, and whether they ignore case.
+type Patterns = HashMap<(Box<[u8]>, bool), Arc<Pattern>>;
 
 /// A variable, by whatever it is worked out.
 #[derive(Debug)]
