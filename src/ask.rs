@@ -200,7 +200,9 @@ fn address(field: &'static str, text: &str) -> Result<IpAddr, AskError> {
 fn version(text: &str) -> Result<HttpVersion, AskError> {
     let (major, minor) = text.split_once('.').unwrap_or((text, "0"));
     let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| digits.bytes().all(|byte| byte.is_ascii_digit()));
-    match (number(major), number(minor)) {
+    // `01.1` is another text than `1.1`, and not a version to either server.
+    let is_padded = major.len() > 1 && major.starts_with('0');
+    match (number(major).filter(|_| !is_padded), number(minor)) {
         (Some(major), Some(minor)) => Ok(HttpVersion { major, minor }),
         _ => Err(AskError::new("version", format!("`{text}` is not a version such as 1.1"))),
     }

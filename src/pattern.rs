@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use pcre2::bytes::{Regex, RegexBuilder};
 
+mod release;
+
 /// Steps that one match may take. PCRE2's own default is ten million; a pattern that needs more than this many on a URL is
 /// reported as a question instead of holding up the answer.
 const MATCH_LIMIT: u32 = 1_000_000;
@@ -197,6 +199,12 @@ fn compile(source: &[u8], options: Options, how: Use) -> Result<Regex, PatternEr
         text.push_str("(*NUL)");
     }
     let (pattern, origins) = as_text(source);
+    let missing = release::missing_digits(pattern.as_bytes()).map_err(|error| {
+        let offset =
+            origins.as_ref().map_or(error.offset, |origins| origins.get(error.offset).copied().unwrap_or(source.len()));
+        PatternError { offset, ..error }
+    })?;
+    let (pattern, origins) = with_digits(pattern, origins, &missing);
     let prefix = text.len();
     let mut anchor = 0;
     if options.anchored {
@@ -283,6 +291,21 @@ fn as_text(source: &[u8]) -> (String, Option<Vec<usize>>) {
     (text, Some(origins))
 }
 
+/// Adds `00` at these bytes of the text.
+fn with_digits(text: String, origins: Option<Vec<usize>>, missing: &[usize]) -> (String, Option<Vec<usize>>) {
+    if missing.is_empty() {
+        return (text, origins);
+    }
+    let mut origins = origins.unwrap_or_else(|| (0..text.len()).collect());
+    let mut text = text;
+    for &at in missing.iter().rev() {
+        let origin = origins.get(at).copied().unwrap_or_else(|| origins.last().map_or(0, |last| last + 1));
+        text.insert_str(at, "00");
+        origins.splice(at..at, [origin, origin]);
+    }
+    (text, Some(origins))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,6 +327,15 @@ mod tests {
         assert!(!matches(b"^/a$", Options::apache(false), b"/a\n"));
         assert!(!matches(b"^/a.b$", Options::nginx(false), b"/a\nb"));
         assert!(matches(b"^/a.b$", Options::apache(false), b"/a\nb"));
+    }
+
+    #[test]
+    fn hexadecimal_digits_may_be_missing() {
+        assert!(matches(br"^[\xz]$", Options::nginx(false), b"z"));
+        assert!(matches(br"^[\xz]$", Options::nginx(false), b"\0"));
+        assert!(!matches(br"^[\xz]$", Options::nginx(false), b"x"));
+        let error = Pattern::new(br"\x(", Options::nginx(false)).expect_err("no closing parenthesis");
+        assert_eq!(error.offset, 3);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `ngx_http_not_modified_header_filter`: If-Unmodified-Since, If-Match, then If-Modified-Since and If-None-Match.
 
-use super::super::request::{Cx, Flow, HttpRequest, Sent};
+use super::super::request::{Cx, Entity, Flow, HttpRequest, Sent};
 use super::{IfModifiedSince, etag, http_time, last_modified, refuse};
 use crate::cause;
 use crate::outcome::Decision;
@@ -17,7 +17,7 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         }
     }
     if let Some(list) = r.header(b"If-Match")
-        && !(list == b"*" || matches_any(list, etag(r, &sent.entity, cx)?, false))
+        && !(list == b"*" || matches_any(list, tag(list, r, &sent.entity, cx)?, false))
     {
         return refuse(412);
     }
@@ -39,13 +39,24 @@ pub(super) fn filter<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>, mut sent: Sen
         }
     }
     if let Some(list) = none_match
-        && !(list == b"*" || matches_any(list, etag(r, &sent.entity, cx)?, true))
+        && !(list == b"*" || matches_any(list, tag(list, r, &sent.entity, cx)?, true))
     {
         return Flow::Continue(sent);
     }
     sent.status = 304;
     sent.decision = Some(Box::new(Decision::new(cause::nginx::NOT_MODIFIED)));
     Flow::Continue(sent)
+}
+
+/// The entity tag; none, and nothing is asked about the file, where the list names no tag that nginx makes.
+fn tag(list: &[u8], r: &HttpRequest, entity: &Entity, cx: &mut Cx) -> Flow<Option<Vec<u8>>> {
+    let is_made_by_nginx = |text: &[u8]| {
+        let mut halves = text.split(|&byte| byte == b'-');
+        let is_number = |half: Option<&[u8]>| half.is_some_and(|half| half.iter().all(u8::is_ascii_hexdigit));
+        is_number(halves.next()) && is_number(halves.next()) && halves.next().is_none()
+    };
+    let names_one = list.split(|&byte| byte == b'"').any(|text| !text.is_empty() && is_made_by_nginx(text));
+    if names_one { etag(r, entity, cx) } else { Flow::Continue(None) }
 }
 
 /// `ngx_http_test_if_match`: whether the tag stands in the list; `weak`: `W/` does not matter.
