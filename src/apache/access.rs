@@ -6,5 +6,6 @@ pub(crate) mod authn;
 pub(crate) mod authz_core;
 pub(crate) mod compat;
 mod digest;
+pub(crate) mod form;
 pub(crate) mod providers;
 pub(crate) mod ssl;

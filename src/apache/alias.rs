@@ -128,8 +128,8 @@ pub(crate) fn parse_alias(
     let script = name.starts_with("Script");
     match *words {
         [target] if !name.ends_with("Match") => {
-            if matches!(place, Place::Directory | Place::Files | Place::Htaccess) {
-                return Err(format!("{name} cannot occur within <Directory> or <Files> section"));
+            if matches!(place, Place::Directory | Place::Files | Place::If | Place::Htaccess) {
+                return Err(format!("{name} cannot occur within <Directory>, <Files> or <If> section"));
             }
             let Some(path) = path else { return Err("Alias must have two arguments when used globally".into()) };
             let target = expr::parse_string(target, context)

@@ -252,8 +252,8 @@ impl<'b> Builder<'b> {
                 let inner = Scope { limited: self.limit(node, scope), ..scope.clone() };
                 self.section(&node.children, &inner, draft, dir);
             }
-            "requireall" | "requireany" | "requirenone" | "requirenotall" => {
-                if let Some(container) = self.container(node, scope) {
+            "requireall" | "requireany" | "requirenone" => {
+                if let Some(container) = self.container(node, scope, draft, dir) {
                     Arc::make_mut(dir.authz_core.get_or_insert_default()).add(container);
                 }
             }
@@ -352,22 +352,35 @@ impl<'b> Builder<'b> {
         MethodSet(scope.limited.0 & named)
     }
 
-    /// `<RequireAll>` and its like; an empty one is refused by the check.
-    fn container(&mut self, node: &Node, scope: &Scope) -> Option<authz_core::Node> {
+    /// `<RequireAll>` and its like; an empty one is refused by the check. What is no requirement belongs to the place around.
+    fn container(
+        &mut self,
+        node: &Node,
+        scope: &Scope,
+        draft: &mut Draft,
+        dir: &mut DirConf,
+    ) -> Option<authz_core::Node> {
         let mut container = authz_core::container(&node.name, node.origin);
-        self.fill(&mut container, &node.children, scope);
+        self.fill(&mut container, &node.children, scope, draft, dir);
         (!container.is_empty()).then_some(container)
     }
 
-    fn fill(&mut self, container: &mut authz_core::Node, nodes: &[Node], scope: &Scope) {
+    fn fill(
+        &mut self,
+        container: &mut authz_core::Node,
+        nodes: &[Node],
+        scope: &Scope,
+        draft: &mut Draft,
+        dir: &mut DirConf,
+    ) {
         for child in nodes {
             match &*child.name {
                 "limit" | "limitexcept" if child.section => {
                     let inner = Scope { limited: self.limit(child, scope), ..scope.clone() };
-                    self.fill(container, &child.children, &inner);
+                    self.fill(container, &child.children, &inner, draft, dir);
                 }
-                _ if child.section => {
-                    if let Some(nested) = self.container(child, scope) {
+                "requireall" | "requireany" | "requirenone" if child.section => {
+                    if let Some(nested) = self.container(child, scope, draft, dir) {
                         container.fill(nested);
                     }
                 }
@@ -377,7 +390,7 @@ impl<'b> Builder<'b> {
                         container.fill(rule);
                     }
                 }
-                _ => {}
+                _ => self.node(child, scope, draft, dir),
             }
         }
     }
@@ -554,6 +567,7 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "authz_core_module" => authz_core::command(cmd, record!(dir.authz_core), aliases),
         "authn_core_module" => record!(dir.authn_core).command(cmd),
         "auth_basic_module" => record!(dir.auth_basic).command(cmd, aliases),
+        "auth_form_module" => record!(dir.auth_form).command(cmd),
         "authn_file_module" => record!(dir.authn_file).command(cmd),
         "authn_anon_module" => record!(dir.authn_anon).command(cmd),
         "authz_groupfile_module" => record!(dir.authz_groupfile).command(cmd),

@@ -259,6 +259,9 @@ impl<'a> Checker<'a> {
         };
         let result = match sections::open(&line) {
             Ok(inner) => {
+                if inner.vhost && !place.vhost {
+                    self.defined.vhost_cache = None;
+                }
                 let before = self.problems.len();
                 self.walk(&mut children, &inner);
                 // The end of a section is not reached after a refusal in it.
@@ -335,6 +338,10 @@ struct Defined {
     authn: Vec<Vec<u8>>,
     /// Filters that a directive declared.
     filters: Vec<Vec<u8>>,
+    /// `CacheDirLevels` and `CacheDirLength` of the main server.
+    cache: Option<(i64, i64)>,
+    /// Those of the virtual host that is read.
+    vhost_cache: Option<(i64, i64)>,
 }
 
 /// The known name nearest to one that nobody has, if it is near enough: one edit, or two for a long name.

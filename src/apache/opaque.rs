@@ -68,13 +68,11 @@ pub(crate) fn is_script_handler(name: &[u8], is_loaded: impl Fn(&str) -> bool) -
 }
 
 /// Handlers of modules whose answers are not known.
-const OPAQUE_HANDLERS: [(&str, &str); 10] = [
+const OPAQUE_HANDLERS: [(&str, &str); 8] = [
     ("lua-script", "lua_module"),
     ("imap-file", "imagemap_module"),
     ("application/x-httpd-imap", "imagemap_module"),
     ("heartbeat", "heartmonitor_module"),
-    ("form-login-handler", "auth_form_module"),
-    ("form-logout-handler", "auth_form_module"),
     ("form-redirect-handler", "auth_form_module"),
     ("isapi-handler", "isapi_module"),
     ("jakarta-servlet", "jk_module"),

@@ -107,6 +107,8 @@ causes! {
     AUTHNAME_MISSING: "authname-missing", "check_user_id", Some("AH01615"), "authentication needs an AuthName";
     AUTHTYPE_WITHOUT_REQUIRE: "authtype-without-require", "access_checker_ex", Some("AH01627"), "an AuthType is set, and no rule says who may";
     AUTHTYPE_WITHOUT_MODULE: "authtype-without-module", "check_user_id", Some("AH01796"), "no loaded module does this AuthType";
+    FORM_LOGIN: "form-login", "check_user_id", None, "there is no login, and the client is sent to the login page";
+    FORM_LOGOUT: "form-logout", "handler", None, "the client has logged out and is sent on";
     BASIC_FAKE: "basic-fake", "fixups", Some("AH02455"), "the credentials to be passed on cannot be evaluated";
     NO_AUTHENTICATION_MODULE: "no-authentication-module", "check_user_id", Some("AH00025"), "no loaded module authenticates anybody";
     NO_AUTHENTICATION_DONE: "no-authentication-done", "check_user_id", Some("AH00027"), "a user is required, and no AuthType is in force";

@@ -277,7 +277,7 @@ pub(crate) fn fake_basic<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled
 }
 
 /// 401: by the line that asks for a user, with what else decided.
-fn challenge(r: &mut RequestRec, cause: &'static Cause, origin: Option<Origin>) -> Handled {
+pub(super) fn challenge(r: &mut RequestRec, cause: &'static Cause, origin: Option<Origin>) -> Handled {
     let by = r.wants_user.or(origin);
     let mut decision = Decision::new(cause).by(by);
     decision
@@ -409,7 +409,7 @@ pub(crate) fn authenticate_no_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) 
 }
 
 /// mod_auth_digest and mod_auth_form: without credentials a challenge or a login page; what credentials do is not known.
-pub(crate) fn authenticate_other<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
+pub(crate) fn authenticate_digest_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let current = match auth_type(r, cx) {
         Ok(Some(current)) => current,
         Ok(None) => return Handled::Declined,
@@ -434,9 +434,6 @@ pub(crate) fn authenticate_other<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) ->
             decision.log = Some(log.to_owned());
         }
         return handled;
-    }
-    if current.value.eq_ignore_ascii_case(b"form") && cx.has_module("auth_form_module") {
-        return cx.unanswerable(Subject::Opaque(format!("AuthType {name}")), current.origin);
     }
     Handled::Declined
 }

@@ -206,7 +206,6 @@ pub(crate) fn require(cmd: &Command, aliases: &providers::Aliases) -> Option<Nod
 pub(crate) fn container(name: &str, origin: Origin) -> Node {
     let (logic, negate) = match name {
         "requireall" => (Logic::And, false),
-        "requirenotall" => (Logic::And, true),
         "requirenone" => (Logic::Or, true),
         _ => (Logic::Or, false),
     };

@@ -1,12 +1,16 @@
 //! mod_autoindex: `IndexOptions` and `IndexOrderDefault`.
 
+use std::borrow::Cow;
+
 use super::Line;
 use super::values::{atoi, is_one_of};
 
 /// `IndexOptions` (`add_opts`).
 pub(super) fn index_options(line: &Line) -> Result<(), String> {
     let (mut none, mut others) = (false, false);
-    for word in line.words {
+    // An empty word at the end is not looked at.
+    let words = line.words.strip_suffix(&[Cow::Borrowed(&b""[..])]).unwrap_or(line.words);
+    for word in words {
         let (sign, bare) = match word.split_first() {
             Some((sign @ (b'+' | b'-'), rest)) => (Some(*sign), rest),
             _ => (None, &word[..]),

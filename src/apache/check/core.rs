@@ -247,13 +247,44 @@ fn file_etag(line: &Line) -> Result<(), String> {
     Ok(())
 }
 
+/// The mutexes of modules (ap_mutex_register). `default` stands for all of them.
+const MUTEXES: [(&str, &str); 17] = [
+    ("authdigest-client", "auth_digest_module"),
+    ("authdigest-opaque", "auth_digest_module"),
+    ("authn-socache", "authn_socache_module"),
+    ("cache-socache", "cache_socache_module"),
+    ("example-ipc-shm", "example_ipc_module"),
+    ("ldap-cache", "ldap_module"),
+    ("lua-ivm-shm", "lua_module"),
+    ("mpm-accept", "mpm_prefork_module"),
+    ("mpm-accept", "mpm_worker_module"),
+    ("proxy", "proxy_module"),
+    ("proxy-balancer-shm", "proxy_balancer_module"),
+    ("rewrite-map", "rewrite_module"),
+    ("ssl-cache", "ssl_module"),
+    ("ssl-stapling", "ssl_module"),
+    ("ssl-stapling-refresh", "ssl_module"),
+    ("watchdog-callback", "watchdog_module"),
+    ("default", "core_module"),
+];
+
 fn mutex(line: &Line) -> Result<(), String> {
     let mechanism = line.word(0).split(|&byte| byte == b':').next().unwrap_or_default();
     if is_one_of(mechanism, &["none", "no"]) && line.words.len() < 2 {
         return Err("None is not allowed for mutex type default".into());
     }
     let known = ["none", "no", "default", "yes", "flock", "fcntl", "file", "pthread", "sysvsem", "sem", "posixsem"];
-    if is_one_of(mechanism, &known) { Ok(()) } else { Err(format!("invalid Mutex argument {}", line.lossy(0))) }
+    if !is_one_of(mechanism, &known) {
+        return Err(format!("invalid Mutex argument {}", line.lossy(0)));
+    }
+    let modules = &line.known.modules;
+    let named = |word: &[u8]| MUTEXES.iter().any(|(known, module)| known.as_bytes() == word && modules.has(module));
+    let unknown = line.words.iter().skip(1).find(|word| !named(word) && !word.eq_ignore_ascii_case(b"omitpid"));
+    match unknown {
+        // Other people's modules have mutexes of their own.
+        Some(word) if !modules.others() => Err(format!("Mutex type {} is not valid", String::from_utf8_lossy(word))),
+        _ => Ok(()),
+    }
 }
 
 /// `SetHandler` and `ForceType` take an expression after `expr=`.

@@ -19,12 +19,21 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         "allowconnect" => {
             all(line, |word| word.first().is_some_and(u8::is_ascii_digit), "port numbers must be numeric")
         }
+        "cachedisable" if line.place.path => require(
+            line.word(0).eq_ignore_ascii_case(b"on"),
+            "CacheDisable must be followed by the word 'on' when in a Location.",
+        ),
         "cachedisable" => {
             let word = line.word(0);
-            let path = word.starts_with(b"/") || memchr::memmem::find(word, b"://").is_some();
-            require(path, "CacheDisable must specify a path or an URL")
+            require(word.starts_with(b"/") || word.contains(&b':'), "CacheDisable must specify a path or an URL")
         }
+        "authname" | "authtype" => match expr::parse_string(line.word(0), line.expressions()) {
+            Ok(_) => Ok(()),
+            Err(message) => Err(format!("Cannot parse expression '{}' in {}: {message}", line.lossy(0), line.row.name)),
+        },
+        "authldapurl" => ldap_url(line),
         "cacheenable" => cache_enable(line),
+        "cachedirlevels" | "cachedirlength" => cache_directories(line, name, defined),
         "cookiedomain" => {
             require(line.word(0).starts_with(b"."), "CookieDomain values must begin with a dot").and(require(
                 line.word(0).iter().skip(1).any(|&byte| byte == b'.'),
@@ -270,8 +279,37 @@ fn cache_enable(line: &Line) -> Result<(), String> {
     if kind.starts_with(b"/") {
         return Err(format!("provider ({}) starts with a '/', are url and provider switched?", line.lossy(0)));
     }
-    let in_location = line.place.within(&["location"]).is_some();
-    require(url.is_some() || in_location, &format!("CacheEnable provider ({}) is missing an URL", line.lossy(0)))
+    let given = url.is_some() || line.place.path;
+    require(given, &format!("CacheEnable provider ({}) is missing an URL", line.lossy(0)))
+}
+
+/// apr_ldap_url_parse, as far as the form decides: `ldap[s|i]://host/dn?attributes?scope?filter`.
+fn ldap_url(line: &Line) -> Result<(), String> {
+    let url = line.word(0);
+    let known = ["ldap://", "ldaps://", "ldapi://"];
+    let scheme = known
+        .iter()
+        .find(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes())));
+    require(scheme.is_some(), "The scheme was not recognised as a valid LDAP URL scheme.")?;
+    let scope = url.split(|&byte| byte == b'?').nth(2).unwrap_or_default();
+    require(
+        is_one_of(scope, &["", "base", "one", "onetree", "sub", "subtree"]),
+        "Bad scope encountered while parsing LDAP URL.",
+    )?;
+    require(
+        line.words.len() < 2 || is_one_of(line.word(1), &["none", "ssl", "tls", "starttls"]),
+        "Invalid LDAP connection mode setting: must be one of NONE, SSL, or TLS/STARTTLS",
+    )
+}
+
+/// `CacheDirLevels` and `CacheDirLength`, of which each server has its own: names may not become too long together.
+fn cache_directories(line: &Line, name: &str, defined: &mut Defined) -> Result<(), String> {
+    let number = atoi(line.word(0), i64::MAX);
+    require((1..=20).contains(&number), &format!("{} value must be an integer between 1 and 20", line.row.name))?;
+    let current = if line.place.vhost { &mut defined.vhost_cache } else { &mut defined.cache };
+    let (levels, length) = current.get_or_insert((2, 2));
+    *(if name == "cachedirlevels" { &mut *levels } else { &mut *length }) = number;
+    require(*levels * *length <= 20, "CacheDirLevels*CacheDirLength value must not be higher than 20")
 }
 
 /// `CustomLog FILE FORMAT [env=…|expr=…]`.

@@ -142,8 +142,32 @@ pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
     if target != b"!" {
         parameters(line, target, rest.into_iter())?;
     }
-    let absolute = target == b"!" || memchr::memchr(b':', target).is_some() || matches && target.contains(&b'$');
-    require(absolute, &format!("ProxyPass URL must be absolute!: {}", String::from_utf8_lossy(target)))
+    if target == b"!" { Ok(()) } else { worker_url(target) }
+}
+
+/// What a worker's URL needs (ap_proxy_define_worker): a scheme, and a host unless a socket stands in for it.
+fn worker_url(target: &[u8]) -> Result<(), String> {
+    let lossy = String::from_utf8_lossy(target);
+    let starts = |text: &[u8], prefix: &[u8]| text.get(..prefix.len()).is_some_and(|t| t.eq_ignore_ascii_case(prefix));
+    let (socket, url) = match memchr::memchr(b'|', target) {
+        Some(bar) if starts(target, b"unix:") => (true, &target[bar + 1..]),
+        _ => (false, target),
+    };
+    require(!(socket && url.is_empty()), "ProxyPass|ProxyPassMatch uses an invalid \"unix:\" URL")?;
+    let Some(colon) = memchr::memchr(b':', url).filter(|&colon| colon > 0 && !url[..colon].contains(&b'/')) else {
+        return Err(format!("ProxyPass URL must be absolute!: {lossy}"));
+    };
+    let authority = url[colon + 1..].strip_prefix(b"//").unwrap_or_default();
+    let authority = authority.split(|byte| b"/?#".contains(byte)).next().unwrap_or_default();
+    if starts(url, b"balancer:") {
+        return require(!authority.is_empty(), &format!("ProxyPass Bad syntax for a balancer name ({lossy})"));
+    }
+    let host = &authority[memchr::memrchr(b'@', authority).map_or(0, |at| at + 1)..];
+    require(!host.is_empty() || socket, &format!("ProxyPass URL must be absolute!: {lossy}"))?;
+    // What a group of ProxyPassMatch stands for may belong to the port.
+    let port = if host.starts_with(b"[") { None } else { memchr::memchr(b':', host).map(|at| &host[at + 1..]) };
+    let readable = port.is_none_or(|port| port.iter().all(|&byte| byte.is_ascii_digit()) || port.contains(&b'$'));
+    require(readable, &format!("ProxyPass Unable to parse URL: {lossy}"))
 }
 
 /// `BalancerMember [balancer://…] URL [key=value …]` (`add_member`).

@@ -143,22 +143,43 @@ fn sed(line: &Line) -> Result<(), String> {
         Some(command) if !COMMANDS.contains(&command) => {
             wrong(format!("unrecognized command: {}", char::from(command)))
         }
-        Some(b's') => {
-            let text = &script[script.iter().position(|&byte| byte == b's').unwrap_or(0) + 1..];
-            let Some((separator, rest)) = text.split_first() else { return wrong("ill-formed s".to_owned()) };
-            let mut escaped = false;
-            let separators = rest.iter().filter(|&byte| {
-                let counts = !escaped && byte == separator;
-                escaped = !escaped && *byte == b'\\';
-                counts
-            });
-            match separators.count() {
-                0 | 1 => wrong("command garbled".to_owned()),
-                _ => Ok(()),
+        Some(b's') => substitution(&script[script.iter().position(|&byte| byte == b's').unwrap_or(0) + 1..])
+            .map_err(|what| format!("Failed to compile sed expression. {what}: {}", line.lossy(0))),
+        Some(b'}') => wrong(format!("too many }}'s: {}", line.lossy(0))),
+        Some(command) => {
+            let at = script.iter().position(|&byte| byte == command).unwrap_or(0);
+            let rest = &script[at + 1..];
+            let ends =
+                |rest: &[u8]| lex::trim(rest).is_empty() || matches!(rest.first(), Some(b';' | b'\n' | b'}' | b'#'));
+            let well_formed = match command {
+                b'a' | b'c' | b'i' => rest.starts_with(b"\\"),
+                b'r' | b'w' => rest.starts_with(b" "),
+                b'd' | b'D' | b'g' | b'G' | b'h' | b'H' | b'l' | b'n' | b'N' | b'p' | b'P' | b'x' | b'=' => ends(rest),
+                _ => true,
+            };
+            if well_formed { Ok(()) } else { wrong(format!("command garbled: {}", line.lossy(0))) }
+        }
+    }
+}
+
+/// What follows the `s` of a substitution: two texts, each with a separator behind it, and flags.
+fn substitution(text: &[u8]) -> Result<(), &'static str> {
+    let Some((&separator, rest)) = text.split_first() else { return Err("ill-formed s") };
+    let (mut escaped, mut parts, mut behind) = (false, 0, rest.len());
+    for (at, &byte) in rest.iter().enumerate() {
+        if !escaped && byte == separator {
+            parts += 1;
+            if parts == 2 {
+                behind = at + 1;
+                break;
             }
         }
-        Some(_) => Ok(()),
+        escaped = !escaped && byte == b'\\';
     }
+    let flags = &rest[behind.min(rest.len())..];
+    let end = flags.iter().position(|byte| b";\n}#w".contains(byte)).unwrap_or(flags.len());
+    let known = flags[..end].iter().all(|byte| byte.is_ascii_digit() || b"gp".contains(byte));
+    if parts == 2 && known { Ok(()) } else { Err("command garbled") }
 }
 
 #[cfg(test)]

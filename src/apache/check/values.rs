@@ -53,8 +53,6 @@ const TABLE: &[(&str, Value)] = &[
     ("brotlicompressionquality", Number(0, 11)),
     ("brotlicompressionwindow", Number(10, 24)),
     ("buffersize", Digits(1, LONG)),
-    ("cachedirlength", Number(1, 20)),
-    ("cachedirlevels", Number(1, 20)),
     ("cachelockmaxage", Number(1, LONG)),
     ("cachemaxfilesize", Number(0, LONG)),
     ("cacheminfilesize", Number(0, LONG)),
@@ -200,6 +198,12 @@ const TABLE: &[(&str, Value)] = &[
     ("usecanonicalname", Word(&["on", "off", "dns"])),
     ("usecanonicalphysicalport", Word(&["on", "off"])),
     ("xbithack", Word(&["on", "off", "full"])),
+    ("xml2encdefault", Word(&[
+        "utf-8", "utf8", "utf-16", "utf16", "iso-10646-ucs-2", "ucs-2", "ucs2", "iso-10646-ucs-4", "ucs-4", "ucs4",
+        "iso-8859-1", "iso-latin-1", "iso latin 1", "iso-8859-2", "iso-latin-2", "iso latin 2", "iso-8859-3",
+        "iso-8859-4", "iso-8859-5", "iso-8859-6", "iso-8859-7", "iso-8859-8", "iso-8859-9", "iso-2022-jp", "shift_jis",
+        "euc-jp",
+    ])),
 ];
 
 /// Directives of the server level that must not stand in a `<VirtualHost>`, in lower case.

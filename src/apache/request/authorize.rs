@@ -1,14 +1,19 @@
 //! Access, authentication, authorization, and when they are skipped (the middle of ap_process_request_internal).
 
-use crate::apache::access::{authn, authz_core, ssl};
+use crate::apache::access::{authn, authz_core, form, ssl};
 use crate::apache::request::{Cx, Handled, Hook, Parent, RequestRec, run_all, run_first};
 use crate::cause;
 use crate::outcome::Decision;
 use crate::trace::apache::Event;
 
 /// The check_user_id hooks in order.
-const CHECK_USER_ID: [Hook; 4] =
-    [ssl::check_user_id, authn::authenticate_basic_user, authn::authenticate_other, authn::authenticate_no_user];
+const CHECK_USER_ID: [Hook; 5] = [
+    ssl::check_user_id,
+    authn::authenticate_basic_user,
+    authn::authenticate_digest_user,
+    form::check_user_id,
+    authn::authenticate_no_user,
+];
 
 /// Satisfy All or Any over access_checker, access_checker_ex, check_user_id, auth_checker.
 pub(crate) fn authorize<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {

@@ -1,5 +1,6 @@
 //! The handlers (ap_invoke_handler): the first that does not decline answers.
 
+use crate::apache::access::form;
 use crate::apache::content::{asis, autoindex, cgi, dav, default_handler};
 use crate::apache::model::{M_GET, M_POST};
 use crate::apache::request::subrequest::internal_redirect;
@@ -12,10 +13,11 @@ use crate::source::Setting;
 use crate::trace::apache::Event;
 
 /// The handlers in order; each looks at `r.handler` first. The default handler takes what is left.
-const HANDLERS: [Hook; 11] = [
+const HANDLERS: [Hook; 12] = [
     proxy::handler,
     redirect_handler,
     status_handlers,
+    form::handler,
     dav::handler,
     cgi::handler,
     asis::handler,
