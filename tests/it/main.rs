@@ -23,6 +23,7 @@ mod servers;
 mod stock;
 mod taken;
 mod tidy;
+mod values;
 mod witnesses;
 
 use libtest_mimic::{Arguments, Trial};
@@ -74,5 +75,6 @@ fn main() {
     trials.extend(inert::trials());
     trials.extend(stock::trials());
     trials.extend(limits::trials());
+    trials.extend(values::trials());
     libtest_mimic::run(&args, trials).exit();
 }
