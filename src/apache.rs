@@ -171,7 +171,7 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
             run.decision = end.decision;
             run.location = end.location;
             run.seen = Seen {
-                client: client_text(r.client),
+                client: Some(canonical(r.client)),
                 host: r.hostname.clone(),
                 path: r.first_path.clone(),
                 local: Some(local),
@@ -201,10 +201,10 @@ fn refused(problem: &Problem, inquiry: Inquiry) -> Run {
     Run { outcome: Outcome::Refused, decision: Some(decision), asked: inquiry.into_asked(), ..Run::default() }
 }
 
-fn client_text(client: Peer) -> String {
+fn canonical(client: Peer) -> Peer {
     match client {
-        Peer::Ip(ip) => ip.to_canonical().to_string(),
-        Peer::Unix => "unix:".to_owned(),
+        Peer::Ip(ip) => Peer::Ip(ip.to_canonical()),
+        Peer::Unix => Peer::Unix,
     }
 }
 

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use serde::Deserialize;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
 
 use crate::request::{ClientCert, Destination, HttpVersion, Peer, Request, Scheme};
 
@@ -73,14 +74,45 @@ pub struct Question<'q> {
 }
 
 /// The id of a request line: a string, or a number that is echoed as its digits.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Id<'q> {
     /// Text.
-    #[serde(borrow)]
     Text(Cow<'q, str>),
     /// A number.
     Number(i64),
+}
+
+/// By hand: trying one form after the other makes an error message for each number.
+impl<'de: 'q, 'q> Deserialize<'de> for Id<'q> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+
+        impl<'de> Visitor<'de> for Either {
+            type Value = Id<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Id<'de>, E> {
+                Ok(Id::Text(text.into()))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Id<'de>, E> {
+                Ok(Id::Text(text.to_owned().into()))
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Id<'de>, E> {
+                Ok(Id::Number(number))
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<Id<'de>, E> {
+                i64::try_from(number).map(Id::Number).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(Either)
+    }
 }
 
 impl std::fmt::Display for Id<'_> {

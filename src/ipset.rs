@@ -22,6 +22,9 @@ impl Ranges {
         // Everything that overlaps or touches first..=last is merged into it.
         let start = self.0.partition_point(|&(_, end)| end.checked_add(1).is_some_and(|next| next < first));
         let end = self.0.partition_point(|&(begin, _)| begin <= last.saturating_add(1));
+        if start == end {
+            return self.0.insert(start, (first, last));
+        }
         let merged = self.0[start..end].iter().fold((first, last), |(low, high), &(a, b)| (low.min(a), high.max(b)));
         self.0.splice(start..end, [merged]);
     }
@@ -124,6 +127,12 @@ impl IpSet {
     /// Whether there is no address in it.
     pub fn is_empty(&self) -> bool {
         self.v4.0.is_empty() && self.v6.0.is_empty()
+    }
+
+    /// Adds every address of the other set.
+    pub fn unite(&mut self, other: &IpSet) {
+        other.v4.0.iter().for_each(|&(first, last)| self.v4.insert(first, last));
+        other.v6.0.iter().for_each(|&(first, last)| self.v6.insert(first, last));
     }
 
     /// Removes every address of the other set.

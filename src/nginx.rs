@@ -51,7 +51,7 @@ use crate::fs::{Disk, Filesystem, Identity};
 use crate::identity::Accounts;
 use crate::outcome::{Decision, Outcome, Run, Seen};
 use crate::problem::{Problem, first_refusal};
-use crate::request::{Peer, Request};
+use crate::request::Request;
 use crate::server::LoadOptions;
 use crate::trace::Trace;
 use crate::world::World;
@@ -165,7 +165,7 @@ pub fn evaluate(config: &Config, request: &Request, world: &World) -> Run {
         notes: config.notes.clone(),
         handed_over: 0,
     };
-    let mut seen = Seen { client: shown_peer(request.peer), ..Seen::default() };
+    let mut seen = Seen { client: Some(request.peer), ..Seen::default() };
     let ending = answer(http, request, &mut seen, &mut cx);
     let Cx { trace, notes, .. } = cx;
     Run {
@@ -212,19 +212,12 @@ fn answer_again(http: &Http, request: &Request, cx: &Cx) -> Ending {
 
 /// What the reader is told about the request, as it was understood in the end.
 fn look_back(r: &HttpRequest, seen: &mut Seen) {
-    seen.client = shown_peer(r.connection.client);
+    seen.client = Some(r.connection.client);
     seen.host = r.host.clone();
     seen.local = r.connection.local;
     seen.server = Some(r.server.origin);
     seen.sections = r.location.iter().map(|location| location.origin).collect();
     seen.file = r.file.clone();
-}
-
-fn shown_peer(peer: Peer) -> String {
-    match peer {
-        Peer::Ip(ip) => ip.to_string(),
-        Peer::Unix => "unix:".to_owned(),
-    }
 }
 
 /// The version of a configuration's build.

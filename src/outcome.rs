@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::cause::Cause;
 use crate::fact::{Asked, Inquiry, Subject};
+use crate::request::Peer;
 use crate::source::Origin;
 use crate::trace::{Event, Step};
 
@@ -109,8 +110,8 @@ impl Decision {
 /// The request as the server understood it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Seen {
-    /// Client address after realip or remoteip, as text (`unix:` for a unix socket).
-    pub client: String,
+    /// The client after realip or remoteip; `None`: nobody got so far.
+    pub client: Option<Peer>,
     /// Host name used to choose the server.
     pub host: Option<Vec<u8>>,
     /// Normalised path before any rewrite.
@@ -123,6 +124,13 @@ pub struct Seen {
     pub sections: Vec<Origin>,
     /// The file that the request was mapped to.
     pub file: Option<PathBuf>,
+}
+
+impl Seen {
+    /// The client's address as text, empty where nobody got so far.
+    pub fn client(&self) -> String {
+        self.client.map_or_else(String::new, |client| client.to_string())
+    }
 }
 
 /// One run of the evaluator.

@@ -16,6 +16,9 @@ const LONGEST: usize = 200;
 
 /// Bytes as text: invalid UTF-8 and control bytes as `\xHH`, blanks and line ends as one blank, long text cut.
 pub fn shown(bytes: &[u8]) -> String {
+    if let Some(text) = plain(bytes) {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len().min(LONGEST));
     let mut blank = false;
     let mut length = 0;
@@ -48,6 +51,13 @@ pub fn shown(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+/// The text itself, where nothing of it is shown otherwise.
+fn plain(bytes: &[u8]) -> Option<&str> {
+    let printable = bytes.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    let has_blanks = bytes.starts_with(b" ") || bytes.ends_with(b" ") || bytes.windows(2).any(|pair| pair == b"  ");
+    if !printable || has_blanks || bytes.len() >= LONGEST { None } else { std::str::from_utf8(bytes).ok() }
 }
 
 /// The same in backticks.

@@ -138,6 +138,12 @@ impl SourceFile {
         Some(text.strip_suffix(b"\r").unwrap_or(text))
     }
 
+    /// Where a line (from 1) starts; past the last line, the end of the file.
+    pub fn line_start(&self, line: u32) -> usize {
+        let index = line.saturating_sub(1) as usize;
+        self.line_starts().get(index).map_or(self.bytes.len(), |&start| start as usize)
+    }
+
     /// How many lines the file has: line feeds plus one.
     pub fn line_count(&self) -> u32 {
         self.line_starts().len() as u32
@@ -170,6 +176,7 @@ impl SourceMap {
     }
 
     /// The file with this id, which must be one that [`SourceMap::add`] gave.
+    #[inline]
     pub fn file(&self, id: FileId) -> &SourceFile {
         self.files.get(id.0)
     }
@@ -177,6 +184,11 @@ impl SourceMap {
     /// The inclusion with this id, which must be one that [`SourceMap::include`] gave.
     pub fn inclusion(&self, id: InclusionId) -> Inclusion {
         *self.inclusions.get(id.0)
+    }
+
+    /// A file for whoever outlives the map.
+    pub fn shared(&self, id: FileId) -> Arc<SourceFile> {
+        self.files.get(id.0).clone()
     }
 
     /// Every file, in the order they were read.
@@ -190,6 +202,7 @@ impl SourceMap {
     }
 
     /// The bytes of a span.
+    #[inline]
     pub fn text(&self, span: Span) -> &[u8] {
         let bytes = &self.file(span.file).bytes;
         bytes.get(span.start as usize..span.end as usize).unwrap_or_default()
@@ -221,6 +234,7 @@ pub(crate) struct AppendOnly<T> {
 
 impl<T> AppendOnly<T> {
     /// Bucket and place of an index: bucket `b` holds the `2^b` indices from `2^b - 1` on.
+    #[inline]
     fn place(index: u32) -> (usize, usize) {
         let from_one = index + 1;
         let bucket = from_one.ilog2();
@@ -251,6 +265,7 @@ impl<T> AppendOnly<T> {
     }
 
     /// The element with this index, which must be one that [`AppendOnly::push`] gave.
+    #[inline]
     pub(crate) fn get(&self, index: u32) -> &T {
         let (bucket, place) = Self::place(index);
         let slot = self.buckets[bucket].get().and_then(|slots| slots[place].get());

@@ -72,6 +72,7 @@ pub struct Word<'t> {
 
 impl<'t> Word<'t> {
     /// The value as the server sees it.
+    #[inline]
     pub fn value(self, sources: &'t SourceMap) -> &'t [u8] {
         match self.unescaped {
             Some(value) => value,
@@ -127,6 +128,7 @@ impl<'t> Item<'t> {
 }
 
 impl<'t> Directive<'t> {
+    #[inline]
     fn node(&self) -> &'t Node {
         &self.tree.nodes[self.at as usize]
     }
@@ -137,11 +139,13 @@ impl<'t> Directive<'t> {
     }
 
     /// The name; for an Apache section without its `<` (`Directory`).
+    #[inline]
     pub fn name(&self) -> Word<'t> {
         self.tree.word(self.node().words)
     }
 
     /// The arguments in order.
+    #[inline]
     pub fn args(&self) -> Words<'t> {
         let end = self.tree.nodes.get(self.at as usize + 1).map_or(self.tree.words.len() as u32, |next| next.words);
         Words { tree: self.tree, at: self.node().words + 1, end }
@@ -153,22 +157,26 @@ impl<'t> Directive<'t> {
     }
 
     /// Everything from the name to the `;`, the `}` or the end of the section.
+    #[inline]
     pub fn span(&self) -> Span {
         self.tree.span(self.node())
     }
 
     /// The last byte that the server had read when it ran this directive: nginx's `;` or `{`, Apache's last physical line.
     /// The line of this byte is the line that the server itself names in a message.
+    #[inline]
     pub fn reported_at(&self) -> u32 {
         self.node().reported_at
     }
 
     /// Whether it has a block, be it empty.
+    #[inline]
     pub fn is_block(&self) -> bool {
         matches!(self.node().kind, Kind::Block | Kind::Raw { .. })
     }
 
     /// What its block holds; nothing for a simple directive.
+    #[inline]
     pub fn items(&self) -> Items<'t> {
         Items { tree: self.tree, at: self.at + 1, end: self.node().past }
     }
@@ -219,6 +227,7 @@ impl<'t> Words<'t> {
 impl<'t> Iterator for Words<'t> {
     type Item = Word<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Word<'t>> {
         (self.at < self.end).then(|| {
             self.at += 1;
@@ -259,6 +268,7 @@ pub struct Items<'t> {
 impl<'t> Iterator for Items<'t> {
     type Item = Item<'t>;
 
+    #[inline]
     fn next(&mut self) -> Option<Item<'t>> {
         if self.at >= self.end {
             return None;
@@ -290,10 +300,12 @@ impl Tree {
         Directive { tree: self, at: number }
     }
 
+    #[inline]
     fn span(&self, node: &Node) -> Span {
         Span { file: self.file, start: node.start, end: node.end }
     }
 
+    #[inline]
     fn word(&self, number: u32) -> Word<'_> {
         let Place { start, end } = self.words[number as usize];
         let unescaped = || {

@@ -43,8 +43,8 @@ impl Facts<'_> {
     }
 
     /// The client's address.
-    fn client(&self) -> &str {
-        &self.run.seen.client
+    fn client(&self) -> String {
+        self.run.seen.client()
     }
 
     /// The places of one role.

@@ -24,7 +24,7 @@ use crate::lint::{Choice, Linted, fixing, lint_target, sort};
 use crate::recognise::{CONTEXTS, Context};
 use crate::report::lint::{self as report, Format, Report};
 use crate::server::Kind;
-use crate::source::MAX_FILE;
+use crate::source::{MAX_FILE, SourceFile};
 use crate::world::{NoResolver, World};
 
 /// Options of `why403 lint`.
@@ -281,7 +281,7 @@ fn collect(
     Ok((targets, unusable))
 }
 
-type Texts = BTreeMap<PathBuf, Arc<[u8]>>;
+type Texts = BTreeMap<PathBuf, Arc<SourceFile>>;
 
 /// Lints the targets on every core, and shows progress on a terminal once it has taken a second.
 fn lint_all(
@@ -308,7 +308,7 @@ fn lint_all(
                 .sources()
                 .files()
                 .filter(|(_, file)| named.contains(file.path.as_os_str()))
-                .map(|(_, file)| (file.path.clone(), file.bytes.clone()));
+                .map(|(id, file)| (file.path.clone(), server.sources().shared(id)));
             let texts = texts.collect();
             done.push((index, linted, texts));
             if targets.len() == 1 {

@@ -226,11 +226,11 @@ impl<'a> Checker<'a> {
             match step {
                 Step::Directive(directive) => {
                     self.stand(directive.span().file, directive.reported_at());
-                    if loaded.is_include(directive) {
-                        self.missing(directive);
-                    } else {
-                        visit(self, directive);
-                    }
+                    visit(self, directive);
+                }
+                Step::Include(include) => {
+                    self.stand(include.span().file, include.reported_at());
+                    self.missing(include);
                 }
                 Step::Enter(file, via) => self.reading.push(Reading { file, via: Some(via), next_fault: 0 }),
                 Step::Leave => {

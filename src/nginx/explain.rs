@@ -78,8 +78,8 @@ impl Teller<'_> {
         format!("line {}", self.config.loaded.sources.start(origin.span).line)
     }
 
-    fn client(&self) -> &str {
-        &self.run.seen.client
+    fn client(&self) -> String {
+        self.run.seen.client()
     }
 
     /// The inode at fault, else the file that the request was mapped to.

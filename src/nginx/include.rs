@@ -103,8 +103,10 @@ impl<'a> Deref for Placed<'a> {
 /// One step of a reader through a block, as nginx takes it.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
-    /// A directive; an `include` too.
+    /// A directive that is no `include`.
     Directive(Placed<'a>),
+    /// An `include` that was followed, or could not be.
+    Include(Placed<'a>),
     /// An included file begins: the `include` was the last directive.
     Enter(FileId, InclusionId),
     /// The file ends.
@@ -140,10 +142,13 @@ impl<'a> Iterator for Steps<'a> {
         match frame.items.find_map(Item::directive) {
             Some(directive) => {
                 let placed = Placed { directive, via: frame.via };
-                if let Some(included) = self.loaded.included(placed) {
-                    frame.pending = &included.files;
+                match self.loaded.included(placed) {
+                    Some(included) => {
+                        frame.pending = &included.files;
+                        Some(Step::Include(placed))
+                    }
+                    None => Some(Step::Directive(placed)),
                 }
-                Some(Step::Directive(placed))
             }
             None => {
                 self.stack.pop();
@@ -161,10 +166,9 @@ impl<'a> Iterator for Directives<'a> {
     type Item = Placed<'a>;
 
     fn next(&mut self) -> Option<Placed<'a>> {
-        let loaded = self.0.loaded;
         self.0.find_map(|step| match step {
-            Step::Directive(placed) => (!loaded.is_include(placed)).then_some(placed),
-            Step::Enter(..) | Step::Leave => None,
+            Step::Directive(placed) => Some(placed),
+            Step::Include(_) | Step::Enter(..) | Step::Leave => None,
         })
     }
 }
@@ -205,11 +209,6 @@ impl Loaded {
     /// What nginx refuses in the text of a file, in its order.
     pub fn faults(&self, file: FileId) -> &[Fault] {
         &self.parsed[file.0 as usize].faults
-    }
-
-    /// Whether it is an `include` that was followed, or could not be.
-    pub fn is_include(&self, directive: Placed) -> bool {
-        self.included(directive).is_some()
     }
 
     fn included(&self, directive: Placed) -> Option<&Included> {

@@ -33,6 +33,8 @@ pub enum Token {
 /// How a word was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quote {
+    /// Without quotes, escapes and variables.
+    Plain,
     /// Without quotes.
     None,
     /// In `'…'` or `"…"`.
@@ -58,7 +60,7 @@ pub fn token(input: &[u8]) -> IResult<&[u8], Token> {
         b'{' => Ok((rest, Token::Open)),
         b'}' => Ok((rest, Token::Close)),
         b'"' | b'\'' => map(quoted(first), Token::Word).parse(input),
-        _ => value(Token::Word(Quote::None), unquoted).parse(input),
+        _ => plain(input).or_else(|_| value(Token::Word(Quote::None), unquoted).parse(input)),
     }
 }
 
@@ -89,17 +91,21 @@ const PLAIN: [bool; 256] = {
     plain
 };
 
+/// A word that is plain from end to end, as most are.
+fn plain(input: &[u8]) -> IResult<&[u8], Token> {
+    let length = input.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(input.len());
+    match input.get(length) {
+        Some(b'\\' | b'$') => Err(nom::Err::Error(Error::new(input, ErrorKind::Verify))),
+        _ => Ok((&input[length..], Token::Word(Quote::Plain))),
+    }
+}
+
 /// A word without quotes ends at white space, `;` or `{`, but not at a `{` after `$` or after `${`: `${name}` is one word.
 /// `}`, `#`, quotes and parentheses are ordinary bytes inside it.
 fn unquoted(input: &[u8]) -> IResult<&[u8], ()> {
     let ends = |byte: u8| is_blank(byte) || byte == b';' || byte == b'{';
     let plain = |input| value((), take_while1(move |byte| !ends(byte) && byte != b'\\' && byte != b'$')).parse(input);
     let variable = value((), (tag("$"), take_till(|byte| byte != b'{')));
-    // Most words are plain from end to end.
-    let length = input.iter().position(|&byte| !PLAIN[usize::from(byte)]).unwrap_or(input.len());
-    if length > 0 && input.get(length).is_none_or(|&byte| ends(byte)) {
-        return Ok((&input[length..], ()));
-    }
     fold_many0(alt((plain, variable, escape)), || (), |(), ()| ()).parse(input)
 }
 

@@ -143,7 +143,11 @@ impl Locations {
             return None;
         }
         let rest = &self.entries[after..];
-        let at = rest.binary_search_by(|entry| entry.name.iter().cmp(uri.iter().chain(b"/"))).ok()?;
+        let order = |entry: &Entry| {
+            let (head, tail) = entry.name.split_at(entry.name.len().min(uri.len()));
+            head.cmp(uri).then_with(|| tail.cmp(b"/"))
+        };
+        let at = rest.binary_search_by(order).ok()?;
         let entry = &rest[at];
         let passes = |index: Option<usize>| index.is_some_and(|index| self.all[index].auto_redirect);
         (passes(entry.exact) || passes(entry.inclusive)).then(|| entry.exact.or(entry.inclusive)).flatten()

@@ -75,7 +75,9 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn take(&mut self, token: Token, end: usize) {
         let span = Span::new(self.file, self.at, end);
-        self.limit(token, end);
+        if end - self.at + 1 >= lex::BUFFER {
+            self.limit(token, end);
+        }
         match token {
             Token::Word(quote) => self.word(quote, span),
             // White space between items needs no item of its own; between words, comments belong to the directive.
@@ -109,6 +111,7 @@ impl Parser<'_> {
     fn word(&mut self, quote: Quote, span: Span) {
         let (start, end) = (span.start as usize, span.end as usize);
         let (quoted, inner) = match quote {
+            Quote::Plain => (false, start..start),
             Quote::None => (false, start..end),
             Quote::Closed(_) => (true, start + 1..end - 1),
             Quote::Open(_) => (true, start + 1..end),
@@ -130,7 +133,7 @@ impl Parser<'_> {
     /// byte longer than one ended by white space, since the end then needs no room.
     fn limit(&mut self, token: Token, end: usize) {
         let (start, quote) = match token {
-            Token::Comment | Token::Word(Quote::None) => (self.at, None),
+            Token::Comment | Token::Word(Quote::None | Quote::Plain) => (self.at, None),
             Token::Word(Quote::Closed(quote) | Quote::Open(quote)) => (self.at + 1, Some(quote)),
             _ => return,
         };

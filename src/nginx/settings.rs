@@ -387,18 +387,19 @@ fn add_rule(access: &mut AccessConf, text: &[u8], deny: bool, origin: Origin) {
         access.unix.push(Setting::new(AccessRule { net: (), deny }, origin));
     }
     let text = std::str::from_utf8(text).unwrap_or_default();
-    let v4 = if all {
-        Some(Ipv4Net::default())
-    } else {
-        text.parse().ok().or_else(|| text.parse::<std::net::Ipv4Addr>().ok().map(Ipv4Net::from))
+    let is_v6 = text.contains(':');
+    let v4 = match () {
+        () if all => Some(Ipv4Net::default()),
+        () if is_v6 => None,
+        () => text.parse().ok().or_else(|| text.parse::<std::net::Ipv4Addr>().ok().map(Ipv4Net::from)),
     };
     if let Some(net) = v4 {
         access.v4.push(Setting::new(AccessRule { net: net.trunc(), deny }, origin));
     }
-    let v6 = if all {
-        Some(Ipv6Net::default())
-    } else {
-        text.parse().ok().or_else(|| text.parse::<std::net::Ipv6Addr>().ok().map(Ipv6Net::from))
+    let v6 = match () {
+        () if all => Some(Ipv6Net::default()),
+        () if is_v6 => text.parse().ok().or_else(|| text.parse::<std::net::Ipv6Addr>().ok().map(Ipv6Net::from)),
+        () => None,
     };
     if let Some(net) = v6 {
         access.v6.push(Setting::new(AccessRule { net: net.trunc(), deny }, origin));

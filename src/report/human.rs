@@ -238,8 +238,8 @@ impl Page<'_> {
     fn seen(&self, out: &mut dyn Write) -> io::Result<()> {
         let seen = &self.answer.run.seen;
         let mut parts = Vec::new();
-        if !seen.client.is_empty() && seen.client != peer(self.request.peer) {
-            parts.push(format!("client {}", seen.client));
+        if let Some(client) = seen.client.filter(|client| *client != self.request.peer) {
+            parts.push(format!("client {client}"));
         }
         parts.push(format!("method {}", shown(&self.request.method)));
         if let Some(host) = &seen.host {

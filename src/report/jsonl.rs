@@ -50,7 +50,7 @@ struct Seen<'a> {
     path: Option<Cow<'a, str>>,
     host: Option<Cow<'a, str>>,
     from: String,
-    client: Cow<'a, str>,
+    client: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -103,11 +103,14 @@ struct Line<'a> {
     line: u32,
 }
 
+/// A place with its role, spelled out for the same reason.
 #[derive(Debug, Serialize)]
 struct Related<'a> {
     role: &'a str,
-    #[serde(flatten)]
-    place: Place<'a>,
+    file: Cow<'a, str>,
+    line: u32,
+    column: u32,
+    text: Cow<'a, str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -203,18 +206,16 @@ impl<'a> Answer<'a> {
 
 /// Writes one value as one line.
 pub fn write_line(out: &mut dyn Write, line: &impl Serialize) -> io::Result<()> {
-    // One write a line: through `dyn Write` every token would be one.
-    let mut text = serde_json::to_vec(line)?;
+    // One write a line: through `dyn Write` every token would be one. Most lines are shorter than this.
+    let mut text = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut text, line)?;
     text.push(b'\n');
     out.write_all(&text)
 }
 
 /// The client's address as it is asked about.
 pub fn peer(peer: Peer) -> String {
-    match peer {
-        Peer::Ip(address) => address.to_string(),
-        Peer::Unix => "unix:".to_owned(),
-    }
+    peer.to_string()
 }
 
 fn seen<'a>(request: &'a Request, answer: &'a explain::Answer) -> Seen<'a> {
@@ -225,7 +226,7 @@ fn seen<'a>(request: &'a Request, answer: &'a explain::Answer) -> Seen<'a> {
         target: String::from_utf8_lossy(&request.target),
         path: seen.path.as_deref().map(String::from_utf8_lossy),
         host: seen.host.as_deref().map(String::from_utf8_lossy),
-        client: if seen.client.is_empty() { from.clone().into() } else { seen.client.as_str().into() },
+        client: seen.client.map_or_else(|| from.clone(), peer),
         from,
     }
 }
@@ -264,7 +265,10 @@ fn cause<'a>(server: &'a Server, answer: &'a explain::Answer) -> Option<Cause<'a
                 related: decision
                     .related
                     .iter()
-                    .map(|related| Related { role: related.role, place: place(server, related.origin) })
+                    .map(|related| {
+                        let Place { file, line, column, text } = place(server, related.origin);
+                        Related { role: related.role, file, line, column, text }
+                    })
                     .collect(),
             })
         }
@@ -300,7 +304,7 @@ fn problem_place<'a>(server: &'a Server, problem: &'a Problem) -> Option<Directi
         (Some((file, line)), _) => {
             let file = sources.file(file);
             let words = file.line(line).unwrap_or_default().trim_ascii();
-            Place { file: text(&file.path), line, column: 1, text: String::from_utf8_lossy(words) }
+            Place { file: text(&file.path), line, column: 1, text: lossy(words) }
         }
         (None, Some((_, place))) => place,
         (None, None) => return None,
@@ -331,7 +335,7 @@ fn place(server: &Server, origin: Origin) -> Place<'_> {
         file: text(&sources.file(origin.span.file).path),
         line: start.line,
         column: start.column,
-        text: String::from_utf8_lossy(server.kind().head(sources.text(origin.span))),
+        text: lossy(server.kind().head(sources.text(origin.span))),
     }
 }
 
@@ -380,5 +384,10 @@ fn fix(fix: &fix::Fix) -> Fix<'_> {
 }
 
 fn text(path: &Path) -> Cow<'_, str> {
-    String::from_utf8_lossy(path.as_os_str().as_bytes())
+    lossy(path.as_os_str().as_bytes())
+}
+
+/// Most texts are UTF-8, which is seen faster than it is repaired.
+fn lossy(text: &[u8]) -> Cow<'_, str> {
+    std::str::from_utf8(text).map_or_else(|_| String::from_utf8_lossy(text), Cow::Borrowed)
 }

@@ -16,6 +16,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::finding::Finding;
+use crate::source::SourceFile;
 
 /// An output format of `why403 lint`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,7 +76,7 @@ pub struct Report<'a> {
     /// The directory that file names are shown relative to.
     pub here: &'a Path,
     /// The text of a file, for formats that quote or count characters.
-    pub text: &'a dyn Fn(&Path) -> Option<Arc<[u8]>>,
+    pub text: &'a dyn Fn(&Path) -> Option<Arc<SourceFile>>,
     /// Whether escape sequences may be used.
     pub colour: bool,
     /// Columns of the terminal.
@@ -97,8 +98,9 @@ impl Report<'_> {
 
     /// The bytes of a line (from 1) of a file, without its end.
     fn line(&self, file: &Path, line: u32) -> Option<Vec<u8>> {
-        let text = (self.text)(file)?;
-        text.split(|&byte| byte == b'\n').nth(line.checked_sub(1)? as usize).map(<[u8]>::to_vec)
+        let file = (self.text)(file)?;
+        let text = file.bytes.get(file.line_start(line)..file.line_start(line.checked_add(1)?))?;
+        (line > 0 && line <= file.line_count()).then(|| text.strip_suffix(b"\n").unwrap_or(text).to_vec())
     }
 }
 

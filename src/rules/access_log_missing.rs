@@ -1,5 +1,7 @@
 //! `access-log-missing`: who tried is not written down.
 
+use std::collections::HashSet;
+
 use super::spots;
 use super::{NGINX, Needs, Rule};
 use crate::finding::{Category, Level};
@@ -20,15 +22,14 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let Some((blocks, http)) = subject.blocks_and_http() else { return };
-    let mut reported = Vec::new();
+    let mut reported = HashSet::new();
     for spot in spots::spots(http) {
         let rules = spots::rules(&spot.conf.access).iter().any(|(_, deny, _)| *deny);
         let Some(block) = blocks.opened_by(spot.conf.origin).filter(|_| rules || spots::has_auth(spot.conf)) else {
             continue;
         };
         let Some(off) = blocks.in_force(block, b"access_log").find(|line| line.words == [b"off"]) else { continue };
-        if !reported.contains(&off.origin()) {
-            reported.push(off.origin());
+        if reported.insert(off.origin()) {
             found.at(off.origin(), format!("nobody sees who was refused at {}: nothing is logged there", spot.name()));
         }
     }

@@ -38,7 +38,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             by_root.entry(root).or_default().push(server);
         }
     }
-    let mut judged: Vec<(&[u8], String)> = Vec::new();
+    let mut judged: HashSet<(&[u8], String)> = HashSet::new();
     for spot in subject.spots() {
         let Some(location) = spot.location() else { continue };
         let (Some(root), None) = (spot.conf.core.mapping.value.path.as_literal(), spot.conf.core.mapping.value.alias)
@@ -51,7 +51,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
         let Some(others) = by_root.get(root).filter(|others| others.len() > 1 && !judged.contains(&key)) else {
             continue;
         };
-        judged.push(key);
+        judged.insert(key);
         let Some(closed) = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal") else { continue };
         if !closed.is_refused() {
             continue;

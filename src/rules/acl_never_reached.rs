@@ -26,7 +26,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         if !protects(spot, spot.outer(http)) {
             continue;
         }
-        let client = spots::pick(&spot.closed()).unwrap_or_else(spots::stranger);
+        let client = spots::pick(spot.closed()).unwrap_or_else(spots::stranger);
         let mut open = None;
         let reached = spot.paths().iter().any(|path| {
             let asked = ask_for(subject, spot.server, "GET", path, client, &[], "a refusal");

@@ -1,5 +1,7 @@
 //! `duplicate-access-rule`: the same network twice in one list.
 
+use std::collections::HashSet;
+
 use ipnet::IpNet;
 
 use super::spots;
@@ -23,13 +25,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(subject: &Subject, found: &mut Findings) {
-    let mut seen: Vec<*const crate::nginx::model::AccessConf> = Vec::new();
+    let mut seen = HashSet::new();
     for spot in subject.spots() {
-        let list = std::sync::Arc::as_ptr(&spot.conf.access);
-        if seen.contains(&list) {
+        // An inherited list is the same list: it is judged where it stands.
+        if !seen.insert(std::sync::Arc::as_ptr(&spot.conf.access)) {
             continue;
         }
-        seen.push(list);
         let mut rules = spots::rules(&spot.conf.access);
         rules.sort_by_key(|(origin, _, _)| *origin);
         for (index, rule) in rules.iter().enumerate() {

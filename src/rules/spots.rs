@@ -1,7 +1,7 @@
 //! nginx: every place whose settings can be in force for a request, and whom its access rules let in.
 
 use std::cell::OnceCell;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -14,6 +14,7 @@ use crate::lint::subject::Subject;
 use crate::nginx::listen::{Listen, ServerName, Socket};
 use crate::nginx::model::{AccessConf, Http, LocConf, Location, LocationKind, Satisfy, Server};
 use crate::outcome::{Certainty, Outcome, Run};
+use crate::request::{Destination, Peer, Request, Scheme};
 use crate::source::Origin;
 
 /// A server's own settings, or those of one of its locations.
@@ -27,6 +28,7 @@ pub(crate) struct Spot<'a> {
     pub conf: &'a LocConf,
     /// What rules ask of it, worked out once.
     open: OnceCell<IpSet>,
+    closed: OnceCell<IpSet>,
     paths: OnceCell<Vec<String>>,
 }
 
@@ -63,7 +65,7 @@ pub(super) fn of_server<'s, 'a>(spots: &'s [Spot<'a>], server: &Server) -> &'s [
 
 impl<'a> Spot<'a> {
     fn new(server: &'a Server, path: Vec<&'a Location>, conf: &'a LocConf) -> Self {
-        Spot { server, path, conf, open: OnceCell::new(), paths: OnceCell::new() }
+        Spot { server, path, conf, open: OnceCell::new(), closed: OnceCell::new(), paths: OnceCell::new() }
     }
 
     /// The same place under another record, that of its `limit_except`.
@@ -152,10 +154,12 @@ impl<'a> Spot<'a> {
     }
 
     /// The clients that it keeps out, at least until they show a password.
-    pub fn closed(&self) -> IpSet {
-        let mut set = IpSet::all();
-        set.subtract(self.open());
-        set
+    pub fn closed(&self) -> &IpSet {
+        self.closed.get_or_init(|| {
+            let mut set = IpSet::all();
+            set.subtract(self.open());
+            set
+        })
     }
 }
 
@@ -199,9 +203,7 @@ fn decided(access: &AccessConf, deny: bool) -> IpSet {
         here.subtract(&earlier);
         earlier.insert(net);
         if denies == deny {
-            for net in here.nets() {
-                found.insert(net);
-            }
+            found.unite(&here);
         }
     }
     found
@@ -311,32 +313,63 @@ pub(super) fn ask_on(
 ) -> Option<Asked> {
     let url = url(server, listen, from, path)?;
     let to = match &listen.socket {
-        Socket::Ip(socket) if !socket.ip().is_unspecified() => socket.ip().to_string(),
-        Socket::Ip(_) if from.is_ipv4() => "127.0.0.1".to_owned(),
-        Socket::Ip(_) => "::1".to_owned(),
+        Socket::Ip(socket) if !socket.ip().is_unspecified() => socket.ip(),
+        Socket::Ip(_) if from.is_ipv4() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        Socket::Ip(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
         Socket::Unix(_) | Socket::Name(..) => return None,
     };
-    let question = ask::Question {
-        method: Some(method.into()),
-        url: Some(url.as_str().into()),
-        from: Some(from.to_string().into()),
-        to: Some(to.as_str().into()),
-        headers: Some(headers.iter().map(|(name, value)| ((*name).into(), Some((*value).into()))).collect()),
-        ..ask::Question::default()
+    let request = match ordinary(listen, &url, method, path, from, &to).filter(|_| headers.is_empty()) {
+        Some(request) => request,
+        None => {
+            let lines = headers.iter().map(|(name, value)| ((*name).into(), Some((*value).into())));
+            let question = ask::Question {
+                method: Some(method.into()),
+                url: Some(url.as_str().into()),
+                from: Some(from.to_string().into()),
+                to: Some(to.to_string().into()),
+                headers: Some(lines.collect()),
+                ..ask::Question::default()
+            };
+            ask::request(&question, |_| Err("no certificate is sent".to_owned())).ok()?
+        }
     };
-    let request = ask::request(&question, |_| Err("no certificate is sent".to_owned())).ok()?;
     let (run, certainty) = subject.ask(&request);
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let witness = Witness {
         method: method.to_owned(),
         url,
         from: from.to_string(),
-        to,
+        to: to.to_string(),
         headers,
         gets: run.outcome,
         expected: expected.to_owned(),
     };
     Some(Asked { witness, run, certainty })
+}
+
+/// The request for a URL with a plain name in it, which need not be read from its text.
+fn ordinary(listen: &Listen, url: &str, method: &str, path: &str, from: IpAddr, to: &IpAddr) -> Option<Request> {
+    let Socket::Ip(socket) = &listen.socket else { return None };
+    let (scheme, default_port) = if listen.ssl { (Scheme::Https, 443) } else { (Scheme::Http, 80) };
+    let authority = url.split_once("://")?.1.strip_suffix(path)?;
+    let host = match socket.port() {
+        port if port == default_port => authority,
+        _ => authority.rsplit_once(':')?.0,
+    };
+    let is_plain_name = host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
+    let is_address = host.parse::<Ipv4Addr>().is_ok();
+    let is_plain_path = path.starts_with('/') && !path.bytes().any(|byte| matches!(byte, b'#' | b'\r' | b'\n'));
+    if host.is_empty() || !is_plain_name || is_address || !is_plain_path || method.is_empty() || method.contains(' ') {
+        return None;
+    }
+    let to = Destination {
+        scheme: Some(scheme),
+        address: Some(*to),
+        port: Some(socket.port()),
+        name: Some(host.as_bytes().to_vec()),
+    };
+    let peer = Peer::Ip(from);
+    Some(Request { method: method.as_bytes().to_vec(), peer, to, ..Request::get(path, authority) })
 }
 
 impl Asked {

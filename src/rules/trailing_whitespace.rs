@@ -1,6 +1,6 @@
 //! `trailing-whitespace`: blanks that nobody sees.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
 
 use super::{BOTH, Needs, Rule};
 use crate::finding::Place;
@@ -23,12 +23,11 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(subject: &Subject, found: &mut Findings) {
     let apache = subject.apache().is_some();
-    let mut seen: Vec<PathBuf> = Vec::new();
+    let mut seen = HashSet::new();
     for (_, file) in subject.sources().files() {
-        if seen.contains(&file.path) {
+        if !seen.insert(&file.path) {
             continue;
         }
-        seen.push(file.path.clone());
         let mixed = file.bytes.windows(2).any(|pair| pair == b"\r\n")
             && file.bytes.windows(2).any(|pair| pair[1] == b'\n' && pair[0] != b'\r');
         for number in 1..=file.line_count() {

@@ -86,7 +86,7 @@ impl Work<'_> {
         let Some(span) = self.directive_named(decision, "require") else { return self.put_into_container(decision) };
         let head = self.head(span);
         let words: Vec<&str> = head.split_whitespace().collect();
-        let client = &self.run.seen.client;
+        let client = &self.run.seen.client();
         let mut fixes = Vec::new();
         if words.get(1).is_some_and(|provider| provider.eq_ignore_ascii_case("ip")) {
             let line = format!("{head} {client}");
@@ -110,7 +110,7 @@ impl Work<'_> {
         let Some(span) = self.whole_section(origin.span) else { return Vec::new() };
         let put = |line: &str| Edit::append_to_block(self.sources, span, line);
         let title = |line: &str| format!("put `{line}` into {}", self.shown(origin.span));
-        let one = format!("Require ip {}", self.run.seen.client);
+        let one = format!("Require ip {}", self.run.seen.client());
         let all = "Require all granted";
         safe(put(&one), title(&one)).into_iter().chain(review(put(all), title(all))).collect()
     }
@@ -118,7 +118,7 @@ impl Work<'_> {
     /// A section of its own for the directory that nothing grants, after the section whose `Require` is in force.
     fn section(&self, decision: &Decision) -> Vec<Fix> {
         let Some(directory) = self.directory() else { return Vec::new() };
-        let one = format!("Require ip {}", self.run.seen.client);
+        let one = format!("Require ip {}", self.run.seen.client());
         let title = |line: &str| format!("add a section for `{}` with `{line}`", directory.display());
         let insert = |line: &str| self.section_for(decision, &directory, line);
         let all = "Require all granted";
@@ -139,7 +139,7 @@ impl Work<'_> {
     /// `Allow from CLIENT` beside the deciding Deny or Order.
     fn allow_from(&self, decision: &Decision) -> Vec<Fix> {
         let Some(span) = decision.directive.map(|origin| origin.span) else { return Vec::new() };
-        let line = format!("Allow from {}", self.run.seen.client);
+        let line = format!("Allow from {}", self.run.seen.client());
         let mut fixes = Vec::new();
         fixes.extend(safe(
             Edit::insert_after(self.sources, span, &line),
@@ -224,7 +224,7 @@ impl Work<'_> {
     /// A condition in front of the rule that spares this client.
     fn condition(&self, decision: &Decision) -> Vec<Fix> {
         let Some(span) = decision.directive.map(|origin| origin.span) else { return Vec::new() };
-        let line = format!("RewriteCond %{{REMOTE_ADDR}} !={}", self.run.seen.client);
+        let line = format!("RewriteCond %{{REMOTE_ADDR}} !={}", self.run.seen.client());
         let title = format!("spare this client: `{line}`");
         safe(Edit::insert_before(self.sources, span, &line), title).into_iter().collect()
     }

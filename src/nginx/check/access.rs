@@ -38,12 +38,27 @@ impl Network {
 /// `ngx_inet_addr`: leading zeros are fine, and 255.255.255.255 is no address.
 pub(super) fn v4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0u8; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        *octet = u8::try_from(value::number(parts.next()?)?).ok()?;
+    let (mut at, mut value, mut digits) = (0, 0u32, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' => {
+                value = value * 10 + u32::from(byte - b'0');
+                digits += 1;
+                // However many zeros lead, no part is greater.
+                if value > 255 {
+                    return None;
+                }
+            }
+            b'.' if digits > 0 && at < 3 => {
+                octets[at] = value as u8;
+                (at, value, digits) = (at + 1, 0, 0);
+            }
+            _ => return None,
+        }
     }
+    octets[3] = value as u8;
     let address = Ipv4Addr::from(octets);
-    (parts.next().is_none() && address != Ipv4Addr::BROADCAST).then_some(address)
+    (at == 3 && digits > 0 && address != Ipv4Addr::BROADCAST).then_some(address)
 }
 
 /// `ngx_inet6_addr`.

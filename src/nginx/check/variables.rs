@@ -60,9 +60,8 @@ impl Variables {
         if name.is_empty() {
             return bad("invalid variable name \"$\"");
         }
-        let name = name.to_ascii_lowercase();
-        if !self.used.iter().any(|(known, _)| *known == name) {
-            self.used.push((name, origin));
+        if !self.used.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            self.used.push((name.to_ascii_lowercase(), origin));
         }
         Ok(())
     }

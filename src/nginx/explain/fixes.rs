@@ -65,7 +65,7 @@ impl Work<'_> {
     /// `allow CLIENT;` in front of the deny, in the same list.
     fn allow(&self, decision: &Decision) -> Vec<Fix> {
         let Some(span) = decision.directive.map(|origin| origin.span) else { return Vec::new() };
-        let line = format!("allow {};", self.run.seen.client);
+        let line = format!("allow {};", self.run.seen.client());
         let title = format!("put `{line}` in front of {}", self.shown(span));
         safe(Edit::insert_before(self.sources, span, &line), title).into_iter().collect()
     }
@@ -104,7 +104,7 @@ impl Work<'_> {
         if decision.cause.code.ends_with("return-403")
             && let Some(span) = decision.directive.map(|origin| origin.span)
         {
-            let test = format!("if ($remote_addr != \"{}\") {{ {} }}", self.run.seen.client, self.head(span));
+            let test = format!("if ($remote_addr != \"{}\") {{ {} }}", self.run.seen.client(), self.head(span));
             let title = format!("spare this client: `{test}`");
             fixes.extend(safe(Edit::replace(self.sources, span, &test), title));
         }

@@ -117,11 +117,8 @@ impl Shown {
 
 /// The quoted file and the marked bytes in it; invalid UTF-8 is shown as U+FFFD, so the span is counted in the shown text.
 fn quote(report: &Report, place: &Place) -> (Option<Excerpt>, Option<SourceSpan>) {
-    let Some(bytes) = (report.text)(&place.file) else { return (None, None) };
-    let line_start = |line: u32| match line.saturating_sub(1) as usize {
-        0 => 0,
-        before => memchr::memchr_iter(b'\n', &bytes).nth(before - 1).map_or(bytes.len(), |at| at + 1),
-    };
+    let Some(file) = (report.text)(&place.file) else { return (None, None) };
+    let line_start = |line: u32| file.line_start(line);
     // Whoever draws the place reads from the front: the lines around it are enough.
     let first_line = place.line.saturating_sub(AROUND).max(1);
     let window = line_start(first_line)..line_start(place.end_line.saturating_add(AROUND));
@@ -129,7 +126,7 @@ fn quote(report: &Report, place: &Place) -> (Option<Excerpt>, Option<SourceSpan>
         (line_start(line) + column.saturating_sub(1) as usize).clamp(window.start, window.end) - window.start
     };
     let (start, end) = (offset(place.line, place.column), offset(place.end_line, place.end_column));
-    let bytes = &bytes[window];
+    let bytes = &file.bytes[window];
     let before = String::from_utf8_lossy(&bytes[..start]).into_owned();
     let marked = String::from_utf8_lossy(&bytes[start..end.max(start)]).into_owned();
     let after = String::from_utf8_lossy(&bytes[end.max(start)..]);
