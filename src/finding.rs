@@ -139,6 +139,8 @@ impl Finding {
             hash.update(part.as_bytes());
             hash.update([0]);
         }
-        hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        let digest = hash.finalize();
+        let number = digest.iter().take(8).fold(0, |number: u64, &byte| number << 8 | u64::from(byte));
+        format!("{number:016x}")
     }
 }

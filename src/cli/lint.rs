@@ -169,7 +169,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<u8, Failure>
     let (linted, texts) = lint_all(&targets, ground.loading(), &world, &loaded, &choice);
     let mut findings = linted.findings;
     let mut silenced = linted.silenced;
-    let prints = report::fingerprints(&findings, &here);
+    let baselines = options.write_baseline.is_some() || options.baseline.is_some();
+    let prints = if baselines { report::fingerprints(&findings, &here) } else { Vec::new() };
     if let Some(file) = &options.write_baseline {
         let shown = |finding: &Finding| {
             finding.place.file.strip_prefix(&here).unwrap_or(&finding.place.file).display().to_string()

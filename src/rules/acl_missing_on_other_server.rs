@@ -46,7 +46,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
             continue;
         };
         let refused = spot.closed();
-        let (Some(client), Some(path)) = (spots::pick(&refused), spot.paths().first()) else { continue };
+        let (Some(client), Some(path)) = (spots::pick(refused), spot.paths().first()) else { continue };
         let key = (root, path.clone());
         let Some(others) = by_root.get(root).filter(|others| others.len() > 1 && !judged.contains(&key)) else {
             continue;

@@ -1,6 +1,7 @@
 //! nginx: the text as blocks, includes followed, for rules about directives that cannot change who is answered what and that
 //! the model therefore does not hold (`add_header`, `ssl_protocols`, …).
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -27,6 +28,8 @@ pub(crate) struct Block<'a> {
     pub lines: Vec<Line<'a>>,
     /// The blocks directly in it, which stand together in the list.
     inner: Range<usize>,
+    /// The lines in the order of their names, if there are many: `http` may hold ten thousand servers.
+    by_name: OnceCell<Vec<usize>>,
 }
 
 /// A directive with its words undone.
@@ -66,7 +69,8 @@ impl<'a> Blocks<'a> {
         };
         let mut blocks = Blocks { loaded, all: Vec::new(), by_origin: HashMap::new() };
         let lines = loaded.main_directives().map(line).collect();
-        let main = Block { at: 0, opened: None, parent: None, lines, inner: 0..0 };
+        let by_name = OnceCell::new();
+        let main = Block { at: 0, opened: None, parent: None, lines, inner: 0..0, by_name };
         blocks.all.push(main);
         let mut next = 0;
         while next < blocks.all.len() {
@@ -77,7 +81,8 @@ impl<'a> Blocks<'a> {
                 let at = blocks.all.len();
                 blocks.by_origin.insert(opened.origin(), at);
                 let lines = loaded.children(opened.placed).map(line).collect();
-                blocks.all.push(Block { at, opened: Some(opened), parent: Some(next), lines, inner: at..at });
+                let (parent, inner, by_name) = (Some(next), at..at, OnceCell::new());
+                blocks.all.push(Block { at, opened: Some(opened), parent, lines, inner, by_name });
             }
             next += 1;
         }
@@ -147,6 +152,9 @@ impl<'a> Blocks<'a> {
     }
 }
 
+/// So many lines are looked through faster than looked up.
+const FEW: usize = 32;
+
 impl<'a> Block<'a> {
     /// `http`, `server`, `location`, …; empty for the main file.
     pub fn name(&self) -> &'a [u8] {
@@ -155,7 +163,24 @@ impl<'a> Block<'a> {
 
     /// Its own directives of this name.
     pub fn own<'b>(&'b self, name: &'b [u8]) -> impl Iterator<Item = &'b Line<'a>> {
-        self.lines.iter().filter(move |line| line.name == name)
+        let (few, places) = match self.lines.len() {
+            ..=FEW => (&self.lines[..], &[][..]),
+            _ => (&[][..], self.places(name)),
+        };
+        let many = places.iter().map(|&at| &self.lines[at]);
+        few.iter().filter(move |line| line.name == name).chain(many)
+    }
+
+    /// Where the lines of a name are, in their order.
+    fn places(&self, name: &[u8]) -> &[usize] {
+        let order = self.by_name.get_or_init(|| {
+            let mut order: Vec<usize> = (0..self.lines.len()).collect();
+            order.sort_by_key(|&at| self.lines[at].name);
+            order
+        });
+        let from = order.partition_point(|&at| self.lines[at].name < name);
+        let length = order[from..].partition_point(|&at| self.lines[at].name == name);
+        &order[from..from + length]
     }
 
     /// `location /a/`, `this server`, for messages.

@@ -30,7 +30,7 @@ fn check(subject: &Subject, found: &mut Findings) {
     let spots = subject.spots();
     let mut reported = HashSet::new();
     for (spot, uri, asker, name) in subrequests(blocks, spots) {
-        let helper = spots.iter().find(|other| is_for(other, spot, &uri));
+        let helper = spots::of_server(spots, spot.server).iter().find(|other| is_for(other, &uri));
         let Some((helper, location)) = helper.and_then(|helper| Some((helper, helper.location()?))) else { continue };
         if helper.conf.core.internal.value || reported.contains(&location.origin) {
             continue;
@@ -77,11 +77,10 @@ fn subrequests<'s, 'a>(blocks: &Blocks, spots: &'s [Spot<'a>]) -> Vec<(&'s Spot<
 }
 
 /// Whether a location is written for this path and no other.
-fn is_for(helper: &Spot, asker: &Spot, uri: &str) -> bool {
-    helper.server.origin == asker.server.origin
-        && helper.location().is_some_and(|location| {
-            *location.name == *uri.as_bytes() && !matches!(location.kind, LocationKind::Regex(_) | LocationKind::Named)
-        })
+fn is_for(helper: &Spot, uri: &str) -> bool {
+    helper.location().is_some_and(|location| {
+        *location.name == *uri.as_bytes() && !matches!(location.kind, LocationKind::Regex(_) | LocationKind::Named)
+    })
 }
 
 /// Whether anything but the subrequest and the location itself names the path.

@@ -32,7 +32,7 @@ fn check(subject: &Subject, found: &mut Findings) {
     let returns = |spot: &&spots::Spot| spot.path.is_empty() || spot.conf.program.is_some();
     for spot in subject.spots().iter().filter(returns) {
         let closed = spot.closed();
-        let Some(client) = spots::pick(&closed) else { continue };
+        let Some(client) = spots::pick(closed) else { continue };
         for path in spot.paths() {
             let Some(asked) = ask_for(&traced, spot.server, "GET", path, client, &[], "a refusal") else { continue };
             let here = spot.location().is_none_or(|location| asked.landed_in() == Some(location.origin));

@@ -227,6 +227,9 @@ pub(super) fn rules(access: &AccessConf) -> Vec<(Origin, bool, Vec<IpNet>)> {
 
 /// A client of the second set that the first does not hold.
 pub(super) fn outside(set: &IpSet, wider: &IpSet) -> Option<IpAddr> {
+    if wider.is_within(set) {
+        return None;
+    }
     let mut rest = wider.clone();
     rest.subtract(set);
     pick(&rest)
@@ -234,10 +237,15 @@ pub(super) fn outside(set: &IpSet, wider: &IpSet) -> Option<IpAddr> {
 
 /// A client of a set that stands for a stranger where the set has one: a documentation address, else any public one, else any.
 pub(super) fn pick(set: &IpSet) -> Option<IpAddr> {
-    const STRANGERS: [&str; 6] = ["203.0.113.9", "198.51.100.7", "8.8.8.8", "10.1.2.3", "192.168.1.1", "2001:db8::9"];
-    let stranger =
-        STRANGERS.iter().filter_map(|text| text.parse().ok()).find(|&address: &IpAddr| set.contains(address));
-    stranger.or_else(|| set.first())
+    const STRANGERS: [IpAddr; 6] = [
+        IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)),
+        IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)),
+        IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)),
+        IpAddr::V4(Ipv4Addr::new(10, 1, 2, 3)),
+        IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1)),
+        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 9)),
+    ];
+    STRANGERS.into_iter().find(|&address| set.contains(address)).or_else(|| set.first())
 }
 
 /// A stranger's address.

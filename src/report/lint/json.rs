@@ -1,6 +1,8 @@
 //! The project's own JSON: one document (`json`) or one finding a line (`jsonl`), schema `why403/lint/v1`.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -29,8 +31,12 @@ struct Line<'a> {
     category: Category,
     certainty: &'a str,
     message: &'a str,
-    #[serde(flatten)]
-    place: PlaceOut,
+    // The place, spelled out here and below: flattening one struct into another is slow.
+    file: Cow<'a, str>,
+    line: u32,
+    column: u32,
+    end_line: u32,
+    end_column: u32,
     count: u32,
     fingerprint: &'a str,
     help: Option<&'a str>,
@@ -40,19 +46,13 @@ struct Line<'a> {
 }
 
 #[derive(Serialize)]
-struct PlaceOut {
-    file: String,
+struct RelatedOut<'a> {
+    message: &'a str,
+    file: Cow<'a, str>,
     line: u32,
     column: u32,
     end_line: u32,
     end_column: u32,
-}
-
-#[derive(Serialize)]
-struct RelatedOut<'a> {
-    message: &'a str,
-    #[serde(flatten)]
-    place: PlaceOut,
 }
 
 #[derive(Serialize)]
@@ -93,21 +93,20 @@ pub(super) fn write(report: &Report, sink: &mut dyn Write) -> io::Result<()> {
 }
 
 pub(super) fn write_lines(report: &Report, sink: &mut dyn Write) -> io::Result<()> {
+    // One write a line: through `dyn Write` every token would be one.
+    let mut text = Vec::new();
     for (finding, print) in std::iter::zip(report.findings, &report.fingerprints()) {
-        serde_json::to_writer(&mut *sink, &line(report, finding, print, Some(SCHEMA)))?;
-        writeln!(sink)?;
+        text.clear();
+        serde_json::to_writer(&mut text, &line(report, finding, print, Some(SCHEMA)))?;
+        text.push(b'\n');
+        sink.write_all(&text)?;
     }
     Ok(())
 }
 
-fn line<'a>(report: &Report, finding: &'a Finding, fingerprint: &'a str, schema: Option<&'a str>) -> Line<'a> {
-    let place = |place: &Place| PlaceOut {
-        file: report.shown(&place.file).to_string_lossy().into_owned(),
-        line: place.line,
-        column: place.column,
-        end_line: place.end_line,
-        end_column: place.end_column,
-    };
+fn line<'a>(report: &Report<'a>, finding: &'a Finding, fingerprint: &'a str, schema: Option<&'a str>) -> Line<'a> {
+    let shown = |file: &'a Path| file.strip_prefix(report.here).unwrap_or(file).to_string_lossy();
+    let Place { file, line, column, end_line, end_column } = &finding.place;
     Line {
         schema,
         rule: finding.rule,
@@ -119,14 +118,28 @@ fn line<'a>(report: &Report, finding: &'a Finding, fingerprint: &'a str, schema:
             Certainty::Unknown => "unknown",
         },
         message: &finding.message,
-        place: place(&finding.place),
+        file: shown(file),
+        line: *line,
+        column: *column,
+        end_line: *end_line,
+        end_column: *end_column,
         count: finding.count,
         fingerprint,
         help: finding.help.as_deref(),
         related: finding
             .related
             .iter()
-            .map(|other| RelatedOut { message: &other.message, place: place(&other.place) })
+            .map(|other| {
+                let Place { file, line, column, end_line, end_column } = &other.place;
+                RelatedOut {
+                    message: &other.message,
+                    file: shown(file),
+                    line: *line,
+                    column: *column,
+                    end_line: *end_line,
+                    end_column: *end_column,
+                }
+            })
             .collect(),
         witness: finding.witness.as_ref().map(|witness| WitnessOut {
             method: &witness.method,
