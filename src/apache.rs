@@ -19,6 +19,7 @@ pub mod explain;
 mod expr;
 mod filters;
 pub(crate) mod fnmatch;
+mod fnv;
 mod headers;
 pub(crate) mod htaccess;
 pub mod lex;
@@ -42,6 +43,7 @@ pub(crate) mod vhost;
 mod vhost_alias;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use crate::cause;
 use crate::fact::{Fact, Inquiry, Question, Subject};
@@ -66,16 +68,16 @@ pub struct Config {
     /// Every problem, in the order in which the server meets them.
     pub problems: Vec<Problem>,
     /// What an `.htaccess` needs to be read.
-    pub(crate) known: load::Known,
+    pub(crate) known: Arc<load::Known>,
     /// The directives of the main server level, in order: what the rules of lint read.
-    pub(crate) nodes: Vec<load::Node>,
+    pub(crate) nodes: Arc<Vec<load::Node>>,
     /// What could not be known while reading, of the kind that may change any answer.
     pub(crate) known_opaque: Vec<Question>,
     pub(crate) servers: Vec<model::ServerConf>,
     /// Which of the servers an address and a name choose.
     pub(crate) chains: vhost::Chains,
     pub(crate) methods: model::Methods,
-    pub(crate) aliases: access::providers::Aliases,
+    pub(crate) aliases: Arc<access::providers::Aliases>,
     pub(crate) listens: Vec<build::Listen>,
     /// Which connections must begin with a PROXY line.
     pub(crate) proxy_protocol: remoteip::protocol::ProxyProtocol,
@@ -102,8 +104,9 @@ const DEFAULT_USER: &str = "www-data";
 /// Reads the main file and everything it includes.
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     let loaded = check::load(options, fs);
-    let model = build::model(&loaded.nodes, &loaded.known);
-    let modules = &loaded.known.modules;
+    let (nodes, known) = (Arc::new(loaded.nodes), Arc::new(loaded.known));
+    let model = build::model(&nodes, &known);
+    let modules = &known.modules;
     let loaded_modules = modules.in_order().map(str::to_owned).collect();
     let hooks = request::hooks::Hooks::new(modules);
     let auth_per_conf = !PER_URI_MODULES.iter().any(|module| modules.has(module)) && modules.unknown().next().is_none();
@@ -115,8 +118,8 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     Config {
         sources: loaded.sources,
         problems: loaded.problems,
-        known: loaded.known,
-        nodes: loaded.nodes,
+        known,
+        nodes,
         known_opaque: loaded.questions,
         chains: vhost::Chains::of(&model.servers),
         servers: model.servers,
@@ -274,7 +277,7 @@ fn request_rec<'c>(config: &'c Config, request: &Request, local: SocketAddr) -> 
     let method_number = if request.method.is_empty() { M_INVALID } else { config.methods.number(&request.method) };
     RequestRec {
         server,
-        per_dir: server.defaults.clone(),
+        per_dir: server.held.defaults.clone(),
         method: request.method.clone(),
         method_number,
         the_request,

@@ -12,8 +12,8 @@ use crate::apache::fnmatch::is_fnmatch;
 use crate::apache::lex::getword_conf;
 use crate::apache::load::{Known, Node};
 use crate::apache::model::{
-    Command, DirConf, Matcher, MethodSet, Methods, Opaque, PerDir, Place, Section, SectionList, ServerConf,
-    ServerRecords,
+    Command, DirConf, Held, Holdings, Matcher, MethodSet, Methods, Opaque, PerDir, Place, Section, SectionList,
+    ServerConf, ServerRecords,
 };
 use crate::apache::remoteip::protocol::ProxyProtocol;
 use crate::apache::request::normalize::merge_slashes;
@@ -47,15 +47,14 @@ pub(crate) struct Model {
     /// `Group`.
     pub group: Option<Setting<Vec<u8>>>,
     /// `<AuthzProviderAlias>` and `<AuthnProviderAlias>`.
-    pub aliases: providers::Aliases,
+    pub aliases: Arc<providers::Aliases>,
     /// `RemoteIPProxyProtocol`.
     pub proxy_protocol: ProxyProtocol,
 }
 
-/// A server while it is read.
+/// By what a server is chosen.
 #[derive(Default)]
-struct Draft {
-    origin: Option<Origin>,
+struct Names {
     addresses: Vec<vhost::Address>,
     name: Option<Setting<Vec<u8>>>,
     port: u16,
@@ -63,11 +62,26 @@ struct Draft {
     aliases: Vec<Vec<u8>>,
     wild_aliases: Vec<Vec<u8>>,
     server_path: Option<Vec<u8>>,
+}
+
+/// A server while it is read.
+#[derive(Default)]
+struct Draft {
+    names: Names,
     directories: Vec<Arc<Section>>,
     locations: Vec<Arc<Section>>,
     proxies: Vec<Arc<Section>>,
     dir: DirConf,
     records: ServerRecords,
+}
+
+/// A virtual host that was passed on the way through the file: how it is chosen, and the providers known there. What it
+/// holds is read when somebody asks.
+struct Passed {
+    /// Its place among the directives of the main server.
+    node: usize,
+    names: Names,
+    aliases: Arc<providers::Aliases>,
 }
 
 /// Where a directive stands.
@@ -81,47 +95,67 @@ struct Scope {
     server: usize,
 }
 
+impl Scope {
+    /// The top of a server.
+    fn server(server: usize) -> Scope {
+        Scope { place: Place::Server, htaccess: false, path: None, section: None, limited: MethodSet::ALL, server }
+    }
+}
+
 struct Builder<'b> {
     known: &'b Known,
     server_root: Vec<u8>,
     methods: Methods,
-    aliases: providers::Aliases,
+    aliases: Arc<providers::Aliases>,
     listens: Vec<Listen>,
     user: Option<Setting<Vec<u8>>>,
     group: Option<Setting<Vec<u8>>>,
     proxy_protocol: ProxyProtocol,
-    vhosts: Vec<Draft>,
 }
 
 /// The model of a configuration.
-pub(crate) fn model(nodes: &[Node], known: &Known) -> Model {
-    let mut builder = Builder::new(known, Methods::new(), providers::Aliases::default());
-    let mut main = Draft { dir: DirConf::default(), ..Draft::default() };
+pub(crate) fn model(nodes: &Arc<Vec<Node>>, known: &Arc<Known>) -> Model {
+    let mut builder = Builder::new(known, Methods::new(), Arc::default());
+    let mut main = Draft::default();
     main.dir.core.options = core::Options::server_default();
-    let scope =
-        Scope { place: Place::Server, htaccess: false, path: None, section: None, limited: MethodSet::ALL, server: 0 };
-    builder.server(nodes, &scope, &mut main);
+    let mut passed = Vec::new();
+    builder.main(nodes, &mut main, &mut passed);
     if known.modules.has("dav_module") {
         // dav_init_handler: after the whole configuration.
         builder.methods.register(b"BIND");
         builder.methods.register(b"SEARCH");
     }
-    let vhosts = std::mem::take(&mut builder.vhosts);
-    let mut servers = vec![];
-    for (index, draft) in vhosts.into_iter().enumerate() {
-        servers.push(merged(&main, draft, index + 1));
+    let Builder { methods, aliases, listens, user, group, proxy_protocol, .. } = builder;
+    let names = std::mem::take(&mut main.names);
+    let main = Arc::new(main);
+    let own = {
+        let main = main.clone();
+        Box::new(move || merged(&main, Draft::default(), 0))
+    };
+    let mut servers = vec![server(0, None, names, own)];
+    for (index, host) in (1..).zip(passed) {
+        let (nodes, known, main, methods) = (nodes.clone(), known.clone(), main.clone(), methods.clone());
+        let origin = nodes.get(host.node).map(|node| node.origin);
+        let own = Box::new(move || {
+            let mut builder = Builder::new(&known, methods, host.aliases);
+            let mut draft = Draft::default();
+            builder.server(&nodes[host.node].children, index, &mut draft);
+            merged(&main, draft, index)
+        });
+        servers.push(server(index, origin, host.names, own));
     }
-    let own = Draft { records: ServerRecords::default(), dir: DirConf::default(), ..Draft::default() };
-    servers.insert(0, merged(&main, own, 0));
-    Model {
-        servers,
-        methods: builder.methods,
-        listens: builder.listens,
-        user: builder.user,
-        group: builder.group,
-        aliases: builder.aliases,
-        proxy_protocol: builder.proxy_protocol,
-    }
+    Model { servers, methods, listens, user, group, aliases, proxy_protocol }
+}
+
+fn server(
+    index: usize,
+    origin: Option<Origin>,
+    names: Names,
+    holdings: Box<dyn FnOnce() -> Holdings + Send + Sync>,
+) -> ServerConf {
+    let Names { addresses, name, port, scheme, aliases, wild_aliases, server_path } = names;
+    let held = Held::new(holdings);
+    ServerConf { index, origin, addresses, name, port, scheme, aliases, wild_aliases, server_path, held }
 }
 
 /// The records of an `.htaccess` in `directory`, which ends in a slash.
@@ -132,7 +166,6 @@ pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config:
         htaccess: true,
         path: Some(directory.to_vec()),
         section: None,
-
         limited: MethodSet::ALL,
         server: 0,
     };
@@ -143,29 +176,19 @@ pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config:
 }
 
 /// A virtual host seen through the main server, or the main server itself (`index` 0, an empty draft).
-fn merged(main: &Draft, draft: Draft, index: usize) -> ServerConf {
+fn merged(main: &Draft, draft: Draft, index: usize) -> Holdings {
     let both = |main: &[Arc<Section>], own: Vec<Arc<Section>>| -> SectionList {
         Arc::new(main.iter().cloned().chain(own).collect())
     };
     let mut directories: Vec<Arc<Section>> = main.directories.iter().cloned().chain(draft.directories).collect();
     // ap_core_reorder_directories: regular expressions last, each sort by components; a stable sort keeps the order of the file.
     directories.sort_by_key(|section| (matches!(section.matcher, Matcher::Regex(_)), section.components));
-    let is_main = index == 0;
     let mut dir = DirConf::merge(&main.dir, &draft.dir);
     // AllowEncodedSlashes of the main server holds for the main server only.
-    if is_main {
+    if index == 0 {
         dir.core.encoded_slashes = main.dir.core.encoded_slashes;
     }
-    ServerConf {
-        index,
-        origin: draft.origin,
-        addresses: draft.addresses,
-        name: if is_main { main.name.clone() } else { draft.name },
-        port: if is_main { main.port } else { draft.port },
-        scheme: if is_main { main.scheme.clone() } else { draft.scheme },
-        aliases: if is_main { main.aliases.clone() } else { draft.aliases },
-        wild_aliases: if is_main { main.wild_aliases.clone() } else { draft.wild_aliases },
-        server_path: if is_main { main.server_path.clone() } else { draft.server_path },
+    Holdings {
         locations: both(&main.locations, draft.locations),
         proxies: both(&main.proxies, draft.proxies),
         directories: Arc::new(directories),
@@ -175,7 +198,7 @@ fn merged(main: &Draft, draft: Draft, index: usize) -> ServerConf {
 }
 
 impl<'b> Builder<'b> {
-    fn new(known: &'b Known, methods: Methods, aliases: providers::Aliases) -> Self {
+    fn new(known: &'b Known, methods: Methods, aliases: Arc<providers::Aliases>) -> Self {
         use std::os::unix::ffi::OsStrExt;
         Builder {
             known,
@@ -186,29 +209,53 @@ impl<'b> Builder<'b> {
             user: None,
             group: None,
             proxy_protocol: ProxyProtocol::default(),
-            vhosts: Vec::new(),
         }
     }
 
-    /// The directives of the main server or of a virtual host.
-    fn server(&mut self, nodes: &[Node], scope: &Scope, draft: &mut Draft) {
+    /// The directives of the main server; virtual hosts are passed.
+    fn main(&mut self, nodes: &[Node], draft: &mut Draft, passed: &mut Vec<Passed>) {
         let mut dir = std::mem::take(&mut draft.dir);
-        for node in nodes {
-            if node.is_section("virtualhost") && scope.server == 0 {
-                self.virtual_host(node, scope, draft.port);
+        let scope = Scope::server(0);
+        for (at, node) in nodes.iter().enumerate() {
+            if node.is_section("virtualhost") {
+                let host = self.pass(at, node, draft.names.port);
+                passed.push(host);
             } else {
-                self.node(node, scope, draft, &mut dir);
+                self.node(node, &scope, draft, &mut dir);
             }
         }
         draft.dir = dir;
     }
 
-    fn virtual_host(&mut self, node: &Node, scope: &Scope, main_port: u16) {
-        let mut draft = Draft { origin: Some(node.origin), ..Draft::default() };
-        draft.addresses = node.words.iter().filter_map(|word| vhost::Address::parse(word, main_port)).collect();
-        let inner = Scope { server: self.vhosts.len() + 1, ..scope.clone() };
-        self.server(&node.children, &inner, &mut draft);
-        self.vhosts.push(draft);
+    /// The directives of a virtual host.
+    fn server(&mut self, nodes: &[Node], index: usize, draft: &mut Draft) {
+        let mut dir = std::mem::take(&mut draft.dir);
+        self.section(nodes, &Scope::server(index), draft, &mut dir);
+        draft.dir = dir;
+    }
+
+    /// What of a virtual host counts outside of it: its names, and the methods that get a number in it.
+    fn pass(&mut self, at: usize, node: &Node, main_port: u16) -> Passed {
+        let addresses = node.words().filter_map(|word| vhost::Address::parse(word, main_port)).collect();
+        let aliases = self.aliases.clone();
+        let mut names = Names { addresses, ..Names::default() };
+        for child in &node.children {
+            if !child.section && !child.skipped {
+                self.server_directive(child, &mut names);
+            }
+        }
+        self.register_limited(&node.children);
+        Passed { node: at, names, aliases }
+    }
+
+    /// Gives the methods of every `<Limit>` and `<LimitExcept>` a number.
+    fn register_limited(&mut self, nodes: &[Node]) {
+        for node in nodes.iter().filter(|node| node.section) {
+            if matches!(node.name(), "limit" | "limitexcept") {
+                self.limit(node, &Scope::server(0));
+            }
+            self.register_limited(&node.children);
+        }
     }
 
     /// The directives of a section, whose records are `dir`.
@@ -222,7 +269,7 @@ impl<'b> Builder<'b> {
         if !node.section {
             return self.directive(node, scope, draft, dir);
         }
-        match &*node.name {
+        match node.name() {
             "directory" | "directorymatch" => {
                 if let Some(section) = self.directory(node, scope, draft) {
                     draft.directories.push(Arc::new(section));
@@ -266,9 +313,9 @@ impl<'b> Builder<'b> {
 
     /// `<Directory>`: the path is made canonical and ends in a slash; `~` and `<DirectoryMatch>` are expressions.
     fn directory(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) -> Option<Section> {
-        let mut args: &[u8] = &node.args;
+        let mut args: &[u8] = node.args();
         let mut word = getword_conf(&mut args).into_owned();
-        let mut regex = node.name == "directorymatch";
+        let mut regex = node.name() == "directorymatch";
         if word == b"~" && !regex {
             word = getword_conf(&mut args).into_owned();
             regex = true;
@@ -289,9 +336,9 @@ impl<'b> Builder<'b> {
 
     /// `<Location>`, `<Files>`, `<Proxy>` and their Match forms.
     fn matched(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, place: Place) -> Option<Section> {
-        let mut args: &[u8] = &node.args;
+        let mut args: &[u8] = node.args();
         let mut word = getword_conf(&mut args).into_owned();
-        let mut regex = node.name.ends_with("match");
+        let mut regex = node.name().ends_with("match");
         if word == b"~" && !regex {
             word = getword_conf(&mut args).into_owned();
             regex = true;
@@ -315,15 +362,15 @@ impl<'b> Builder<'b> {
 
     fn condition(&mut self, node: &Node, scope: &Scope, draft: &mut Draft) -> Option<Section> {
         let inner = Scope { place: Place::If, path: Some(b"*If".to_vec()), ..scope.clone() };
-        let matcher = if node.name == "else" {
+        let matcher = if node.name() == "else" {
             Matcher::Otherwise
         } else {
-            let mut args: &[u8] = &node.args;
+            let mut args: &[u8] = node.args();
             let text = getword_conf(&mut args).into_owned();
             let context = self.command(node, "<If", &inner).expr_context();
             Matcher::Condition(Box::new(expr::parse(&text, context).ok()?))
         };
-        Some(self.finish(node, matcher, 0, node.name != "if", &inner, draft))
+        Some(self.finish(node, matcher, 0, node.name() != "if", &inner, draft))
     }
 
     fn finish(
@@ -344,11 +391,11 @@ impl<'b> Builder<'b> {
     /// The methods of a `<Limit>` or `<LimitExcept>` and of those around it. A name nobody knew gets a number.
     fn limit(&mut self, node: &Node, scope: &Scope) -> MethodSet {
         let mut methods = 0u64;
-        for name in &node.words {
+        for name in node.words() {
             let number = if scope.htaccess { self.methods.number(name) } else { self.methods.register(name) };
             methods |= 1 << number;
         }
-        let named = if node.name == "limitexcept" { !methods } else { methods };
+        let named = if node.name() == "limitexcept" { !methods } else { methods };
         MethodSet(scope.limited.0 & named)
     }
 
@@ -360,7 +407,7 @@ impl<'b> Builder<'b> {
         draft: &mut Draft,
         dir: &mut DirConf,
     ) -> Option<authz_core::Node> {
-        let mut container = authz_core::container(&node.name, node.origin);
+        let mut container = authz_core::container(node.name(), node.origin);
         self.fill(&mut container, &node.children, scope, draft, dir);
         (!container.is_empty()).then_some(container)
     }
@@ -374,7 +421,7 @@ impl<'b> Builder<'b> {
         dir: &mut DirConf,
     ) {
         for child in nodes {
-            match &*child.name {
+            match child.name() {
                 "limit" | "limitexcept" if child.section => {
                     let inner = Scope { limited: self.limit(child, scope), ..scope.clone() };
                     self.fill(container, &child.children, &inner, draft, dir);
@@ -402,22 +449,22 @@ impl<'b> Builder<'b> {
         let inner = Scope { place: Place::Directory, path: Some(b"*provider".to_vec()), ..scope.clone() };
         self.section(&node.children, &inner, draft, &mut conf);
         let conf = Arc::new(conf);
-        if node.name == "authnprovideralias" {
-            self.aliases.authn.insert(alias.to_vec(), (base.to_vec(), conf));
+        if node.name() == "authnprovideralias" {
+            Arc::make_mut(&mut self.aliases).authn.insert(alias.to_vec(), (base.to_vec(), conf));
             return;
         }
         let command = self.command(node, "Require", &inner);
         let arguments = node.word(2).unwrap_or_default();
         if let Ok(provider) = providers::parse(base, arguments, &command, &providers::Aliases::default()) {
-            self.aliases.authz.insert(alias.to_vec(), (Arc::new(provider), conf));
+            Arc::make_mut(&mut self.aliases).authz.insert(alias.to_vec(), (Arc::new(provider), conf));
         }
     }
 
     fn command<'n>(&'n self, node: &'n Node, name: &'n str, scope: &'n Scope) -> Command<'n> {
         Command {
             name,
-            args: node.words.iter().map(|word| &**word).collect(),
-            raw: &node.args,
+            args: node.words().collect(),
+            raw: node.args(),
             origin: node.origin,
             limited: scope.limited,
             place: scope.place,
@@ -434,15 +481,15 @@ impl<'b> Builder<'b> {
     /// One directive that is no section: the module that owns it gets it.
     fn directive(&mut self, node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
         if node.skipped {
-            return node.rows.iter().flat_map(|row| row.modules).for_each(|module| touch(module, scope, dir));
+            return node.rows().iter().flat_map(|row| row.modules).for_each(|module| touch(module, scope, dir));
         }
         if node.opaque() {
             return note_opaque(node, scope, draft, dir);
         }
         if scope.path.is_none() {
-            self.server_directive(node, draft);
+            self.server_directive(node, &mut draft.names);
         }
-        for row in node.rows {
+        for row in node.rows() {
             let Some(module) = row.modules.iter().find(|module| self.known.modules.has(module)) else { continue };
             let command = self.command(node, row.name, scope);
             dispatch(module, &command, draft, dir, &self.aliases);
@@ -450,9 +497,9 @@ impl<'b> Builder<'b> {
     }
 
     /// What is kept outside the modules' records: names, ports, identities.
-    fn server_directive(&mut self, node: &Node, draft: &mut Draft) {
+    fn server_directive(&mut self, node: &Node, names: &mut Names) {
         let Some(word) = node.word(0) else { return };
-        match &*node.name {
+        match node.name() {
             "servername" => {
                 let (scheme, rest) = match word.windows(3).position(|part| part == b"://") {
                     Some(at) => (Some(word[..at].to_vec()), &word[at + 3..]),
@@ -461,30 +508,30 @@ impl<'b> Builder<'b> {
                 let colon = rest.iter().rposition(|&byte| byte == b':').filter(|_| !rest.ends_with(b"]"));
                 let port = colon.and_then(|at| std::str::from_utf8(&rest[at + 1..]).ok()?.parse().ok());
                 let name = if port.is_some() { &rest[..colon.unwrap_or(rest.len())] } else { rest };
-                draft.name = Some(Setting::new(name.to_vec(), node.origin));
-                draft.port = port.unwrap_or(0);
-                draft.scheme = scheme;
+                names.name = Some(Setting::new(name.to_vec(), node.origin));
+                names.port = port.unwrap_or(0);
+                names.scheme = scheme;
             }
             "serveralias" => {
-                for word in &node.words {
+                for word in node.words() {
                     let wild = word.contains(&b'*') || word.contains(&b'?');
-                    let list = if wild { &mut draft.wild_aliases } else { &mut draft.aliases };
+                    let list = if wild { &mut names.wild_aliases } else { &mut names.aliases };
                     list.push(word.to_vec());
                 }
             }
-            "serverpath" => draft.server_path = Some(word.to_vec()),
+            "serverpath" => names.server_path = Some(word.to_vec()),
             "listen" => self.listens.extend(listen(word)),
             "user" => self.user = Some(Setting::new(word.to_vec(), node.origin)),
             "group" => self.group = Some(Setting::new(word.to_vec(), node.origin)),
             "remoteipproxyprotocol" => {
-                self.proxy_protocol.switch(word.eq_ignore_ascii_case(b"on"), &draft.addresses, node.origin);
+                self.proxy_protocol.switch(word.eq_ignore_ascii_case(b"on"), &names.addresses, node.origin);
             }
             "remoteipproxyprotocolexceptions" => {
-                self.proxy_protocol.except(node.words.iter().filter_map(|word| Network::parse(word).ok()));
+                self.proxy_protocol.except(node.words().filter_map(|word| Network::parse(word).ok()));
             }
             "registerhttpmethod" => {
-                for name in &node.words {
-                    self.methods.register(name);
+                for method in node.words() {
+                    self.methods.register(method);
                 }
             }
             // The method of a Script gets a number like one in a <Limit>.
@@ -501,9 +548,9 @@ fn push(list: &mut Option<SectionList>, section: Section) {
 }
 
 fn note_opaque(node: &Node, scope: &Scope, draft: &mut Draft, dir: &mut DirConf) {
-    let row = node.rows.first();
+    let row = node.rows().first();
     let opaque = Opaque {
-        name: row.map_or(&*node.written, |row| row.name).to_owned(),
+        name: row.map_or(node.written(), |row| row.name).to_owned(),
         module: row.and_then(|row| row.modules.first()).copied().unwrap_or_default(),
         origin: node.origin,
     };

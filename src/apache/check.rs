@@ -39,7 +39,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Loaded {
         let mut negative = Vec::new();
         access::only_negative(&loaded.nodes, &mut negative);
         for node in negative {
-            let message = format!("{}> directive contains only negative authorization directives", node.written);
+            let message = format!("{}> directive contains only negative authorization directives", node.written());
             checker.report(Severity::Refused, ProblemKind::Value, message, node, None);
             // The server finds these after both passes and names no line.
             if let Some(problem) = checker.problems.last_mut() {
@@ -182,13 +182,13 @@ impl<'a> Checker<'a> {
     fn walk(&mut self, nodes: &mut Vec<Node>, place: &Place) {
         let mut last_if = false;
         nodes.retain_mut(|node| {
-            if matches!(&*node.name, "else" | "elseif") && node.section && !last_if {
+            if node.section && matches!(node.name(), "else" | "elseif") && !last_if {
                 let message =
-                    format!("{}> section without previous <If> or <ElseIf> section in same scope", node.written);
+                    format!("{}> section without previous <If> or <ElseIf> section in same scope", node.written());
                 self.report(Severity::Refused, ProblemKind::Syntax, message, node, None);
             }
-            if node.section && matches!(&*node.name, "if" | "elseif" | "else") {
-                last_if = node.name != "else";
+            if node.section && matches!(node.name(), "if" | "elseif" | "else") {
+                last_if = node.name() != "else";
             }
             self.directive(node, place)
         });
@@ -197,10 +197,10 @@ impl<'a> Checker<'a> {
     /// Checks one directive; `false`: nothing of it is left.
     fn directive(&mut self, node: &mut Node, place: &Place) -> bool {
         let known = self.known;
-        let mut rows = known.modules.own(node.rows).filter(|row| !row.runs_while_reading()).peekable();
+        let mut rows = known.modules.own(node.known()).filter(|row| !row.runs_while_reading()).peekable();
         if rows.peek().is_none() {
             // One that ran while reading and stayed in the tree is done.
-            return known.modules.own(node.rows).next().is_some() || self.unknown(node, place);
+            return known.modules.own(node.known()).next().is_some() || self.unknown(node, place);
         }
         for row in rows {
             if !self.admits(row, place) {
@@ -215,7 +215,7 @@ impl<'a> Checker<'a> {
                 node.skipped = skipped;
                 return !skipped || !node.section;
             }
-            let refused = match arity::take(row, &node.args) {
+            let refused = match arity::take(row, node.args()) {
                 Err(message) => Some((ProblemKind::Arity, message)),
                 Ok(words) => {
                     let line = Line {
@@ -244,9 +244,9 @@ impl<'a> Checker<'a> {
 
     /// Checks a section: its arguments, what it holds, and what holds for the whole of it.
     fn section(&mut self, node: &mut Node, place: &Place) {
-        let Some(row) = self.known.modules.own(node.rows).next() else { return };
+        let Some(row) = self.known.modules.own(node.known()).next() else { return };
         let mut children = std::mem::take(&mut node.children);
-        let words: Vec<Cow<[u8]>> = node.words.iter().map(|word| Cow::Borrowed(&**word)).collect();
+        let words: Vec<Cow<[u8]>> = node.words().map(Cow::Borrowed).collect();
         let line = Line {
             node,
             row,
@@ -284,7 +284,7 @@ impl<'a> Checker<'a> {
 
     /// A directive that no loaded module has.
     fn unknown(&mut self, node: &Node, place: &Place) -> bool {
-        if let Some(row) = node.rows.first() {
+        if let Some(row) = node.rows().first() {
             let modules: Vec<_> =
                 row.modules.iter().map(|id| format!("mod_{}", id.trim_end_matches("_module"))).collect();
             let message = format!("`{}` needs {}, which no LoadModule loads", row.name, modules.join(" or "));
@@ -297,9 +297,9 @@ impl<'a> Checker<'a> {
         }
         let message = format!(
             "invalid command '{}', perhaps misspelled or defined by a module not included in the server configuration",
-            node.written
+            node.written()
         );
-        let help = similar(&node.written).map(|name| format!("did you mean `{name}`?"));
+        let help = similar(node.written()).map(|name| format!("did you mean `{name}`?"));
         self.refuse_unknown(ProblemKind::UnknownDirective, message, node, place, help)
     }
 

@@ -7,6 +7,8 @@ mod table;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::fnv::BuildFnv;
+
 /// The AllowOverride class `Limit`.
 pub const OR_LIMIT: u32 = 1;
 /// The AllowOverride class `Options`.
@@ -182,6 +184,8 @@ pub struct Known {
     pub lower: String,
     /// The rows of that name.
     pub rows: &'static [Row],
+    /// The index of the first of them among all [`rows`].
+    pub first: usize,
 }
 
 /// Longer than every name.
@@ -189,10 +193,14 @@ const LONGEST: usize = 64;
 
 /// A name, whatever its case; the name of a section starts with `<`. `None`: nobody has such a directive.
 pub fn find(name: &[u8]) -> Option<&'static Known> {
-    static BY_NAME: LazyLock<HashMap<Vec<u8>, Known>> = LazyLock::new(|| {
+    static BY_NAME: LazyLock<HashMap<Vec<u8>, Known, BuildFnv>> = LazyLock::new(|| {
+        let mut first = 0;
         let same = |left: &Row, right: &Row| left.name.eq_ignore_ascii_case(right.name);
-        let known = |rows: &'static [Row]| Known { lower: rows[0].name.to_ascii_lowercase(), rows };
-        table::ROWS.chunk_by(same).map(known).map(|known| (known.lower.clone().into_bytes(), known)).collect()
+        let known = table::ROWS.chunk_by(same).map(|rows| {
+            first += rows.len();
+            Known { lower: rows[0].name.to_ascii_lowercase(), rows, first: first - rows.len() }
+        });
+        known.map(|known| (known.lower.clone().into_bytes(), known)).collect()
     });
     let mut lower = [0; LONGEST];
     let lower = lower.get_mut(..name.len())?;

@@ -9,9 +9,7 @@ use std::ops::Range;
 
 use nom::IResult;
 use nom::Parser;
-use nom::bytes::complete::{take_till, take_while, take_while1};
-use nom::character::complete::char;
-use nom::combinator::{opt, recognize};
+use nom::bytes::complete::{take_while, take_while1};
 use nom::sequence::preceded;
 
 /// Longest logical line of a main configuration file, in bytes with its LF (`VARBUF_MAX_LEN`).
@@ -54,7 +52,8 @@ fn physical_line(input: &[u8]) -> IResult<&[u8], &[u8]> {
     if input.is_empty() {
         return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Eof)));
     }
-    recognize((take_till(|byte| byte == b'\n'), opt(char('\n')))).parse(input)
+    let end = memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1);
+    Ok((&input[end..], &input[..end]))
 }
 
 /// The part of a physical line before its continuation mark: `None` if the line goes no further. C strings end at NUL,
@@ -139,19 +138,27 @@ fn raw_word(input: &[u8]) -> IResult<&[u8], &[u8]> {
     }
 }
 
+/// The quote that a raw word begins with, if it does.
+fn quote_of(raw: &[u8]) -> Option<u8> {
+    raw.first().copied().filter(|first| matches!(first, b'"' | b'\''))
+}
+
+/// What stands between the quotes of a raw word, or all of one without quotes; escapes stay as they are.
+pub fn without_quotes(raw: &[u8]) -> &[u8] {
+    quote_of(raw).map_or(raw, |quote| unquoted(&raw[1..], quote))
+}
+
 /// The value of a raw word: quotes taken off, `\\` and a backslash before the own quote undone, any other backslash kept.
 pub fn word_value(raw: &[u8]) -> Cow<'_, [u8]> {
-    let (inner, quote) = match raw.first() {
-        Some(&quote @ (b'"' | b'\'')) => (unquoted(&raw[1..], quote), Some(quote)),
-        _ => (raw, None),
-    };
-    if memchr::memchr(b'\\', inner).is_none() {
+    let (inner, quote) = (without_quotes(raw), quote_of(raw));
+    let escapes = |at: usize| inner.get(at + 1).is_some_and(|&next| next == b'\\' || Some(next) == quote);
+    if !memchr::memchr_iter(b'\\', inner).any(escapes) {
         return Cow::Borrowed(inner);
     }
     let mut value = Vec::with_capacity(inner.len());
     let mut at = 0;
     while at < inner.len() {
-        if inner[at] == b'\\' && inner.get(at + 1).is_some_and(|&next| next == b'\\' || Some(next) == quote) {
+        if inner[at] == b'\\' && escapes(at) {
             at += 1;
         }
         value.push(inner[at]);
@@ -193,16 +200,27 @@ pub fn getword_white<'a>(line: &mut &'a [u8]) -> &'a [u8] {
     word
 }
 
+/// The raw text of the next word of `line`, which moves on behind it; `None` at the end of the line.
+pub fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (after, raw) = preceded(take_while(is_space), raw_word).parse(line).ok()?;
+    *line = after;
+    Some(raw)
+}
+
 /// Every word of `line` with the range of its raw text.
-pub fn words(line: &[u8]) -> Vec<(Range<usize>, Cow<'_, [u8]>)> {
-    let mut found = Vec::new();
+pub fn words(line: &[u8]) -> impl Iterator<Item = (Range<usize>, Cow<'_, [u8]>)> {
     let mut rest = line;
-    while let Ok((after, raw)) = preceded(take_while(is_space), raw_word).parse(rest) as IResult<&[u8], &[u8]> {
-        let end = line.len() - after.len();
-        found.push((end - raw.len()..end, word_value(raw)));
-        rest = after;
-    }
-    found
+    std::iter::from_fn(move || {
+        let raw = next_word(&mut rest)?;
+        let end = line.len() - rest.len();
+        Some((end - raw.len()..end, word_value(raw)))
+    })
+}
+
+/// The values of all words of `line`; `None` where each is a part of its text.
+pub fn unescaped_words(line: &[u8]) -> Option<Box<[Box<[u8]>]>> {
+    let escaped = |(_, word): (_, Cow<[u8]>)| matches!(word, Cow::Owned(_));
+    words(line).any(escaped).then(|| words(line).map(|(_, word)| word.into()).collect())
 }
 
 #[cfg(test)]
@@ -250,7 +268,7 @@ mod tests {
     #[test]
     fn words_follow_ap_getword_conf() {
         let split = |text: &str| -> Vec<String> {
-            words(text.as_bytes()).into_iter().map(|(_, value)| String::from_utf8_lossy(&value).into_owned()).collect()
+            words(text.as_bytes()).map(|(_, value)| String::from_utf8_lossy(&value).into_owned()).collect()
         };
         assert_eq!(split(r#"a "b c" 'd"e' \.php$ x\\y"#), ["a", "b c", "d\"e", r"\.php$", r"x\y"]);
         assert_eq!(split(r#"/q\"x "a\"b\c" "open"#), [r#"/q\"x"#, r#"a"b\c"#, "open"]);

@@ -9,15 +9,13 @@
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use super::directives::{self, Effect, OR_ALL, OR_AUTHCFG, OR_LIMIT, RSRC_CONF, Row};
-use super::lex;
+use super::directives::{OR_ALL, OR_AUTHCFG, OR_LIMIT, RSRC_CONF, Row};
 use crate::fact::{Fact, Question, Subject};
 use crate::fs::Filesystem;
 use crate::problem::{Problem, ProblemKind, Severity};
 use crate::server::LoadOptions;
-use crate::source::{FileId, InclusionId, MAX_FILE, Origin, SourceMap};
+use crate::source::{FileId, InclusionId, MAX_FILE, SourceMap};
 
 mod conditions;
 mod envvars;
@@ -25,69 +23,18 @@ mod include;
 mod input;
 mod macros;
 mod modules;
+mod node;
+mod piece;
 mod reader;
 mod variables;
 
 pub use modules::Modules;
+pub use node::{Node, Words};
 use reader::Reader;
 pub use variables::Variables;
 
 /// Debian's ServerRoot, for a file that does not set one.
 const DEBIAN_SERVER_ROOT: &str = "/etc/apache2";
-
-/// One directive of the expanded tree.
-#[derive(Clone, Debug)]
-pub struct Node {
-    /// The name in lower case, of a section without its `<`: `require`, `directory`.
-    pub name: Cow<'static, str>,
-    /// The name as written, after `${VAR}` replacement, with the `<` of a section.
-    pub written: Cow<'static, str>,
-    /// Whether a `Nonfatal` override skips it.
-    pub skipped: bool,
-    /// Whether it is a section.
-    pub section: bool,
-    /// Every row of that name, of loaded modules and others; empty: no table has it.
-    pub rows: &'static [Row],
-    /// The rest of the line after replacement, without blanks around it; of a section the text before its last `>`.
-    pub args: Box<[u8]>,
-    /// A section whose start line has its `>`.
-    pub closed: bool,
-    /// The arguments split by `ap_getword_conf`.
-    pub words: Vec<Box<[u8]>>,
-    /// The directives of a section, in order.
-    pub children: Vec<Node>,
-    /// The logical line, of a section its start line.
-    pub origin: Origin,
-    /// The line that the server names: the last physical line of the logical one.
-    pub line: u32,
-}
-
-impl Node {
-    /// Whether it is a plain directive of this lower-case name.
-    pub fn is(&self, name: &str) -> bool {
-        !self.section && self.name == name
-    }
-
-    /// Whether it is a section of this lower-case name.
-    pub fn is_section(&self, name: &str) -> bool {
-        self.section && self.name == name
-    }
-
-    /// Argument `index`, from 0.
-    pub fn word(&self, index: usize) -> Option<&[u8]> {
-        self.words.get(index).map(|word| &**word)
-    }
-
-    /// Whether it may change the status of an answer without being simulated.
-    pub fn opaque(&self) -> bool {
-        self.rows.first().is_none_or(|row| row.effect == Effect::Opaque)
-    }
-
-    /// The file and line that the server names.
-    pub fn reported(&self) -> (FileId, u32) {
-        (self.origin.span.file, self.line)
-    }
-}
 
 /// What a later reader of the same server needs: an `.htaccess` sees the modules, variables and macros of the main
 /// configuration.
@@ -253,42 +200,6 @@ pub(crate) fn read_htaccess(
 /// The places that the server level admits: the classes Limit and AuthConfig are for directories only.
 pub(crate) const SERVER_LEVEL: u32 = (RSRC_CONF | OR_ALL) & !(OR_AUTHCFG | OR_LIMIT);
 
-/// A finished node from a name and the rest of its line.
-fn node(written: &[u8], args: &[u8], origin: Origin, line: u32) -> Node {
-    let section = written.starts_with(b"<");
-    let (args, closed) = match memchr::memrchr(b'>', args) {
-        Some(end) if section => (lex::trim(&args[..end]), true),
-        _ => (lex::trim(args), !section),
-    };
-    let bare = usize::from(section);
-    let text = String::from_utf8_lossy(written);
-    let known = directives::find(written);
-    // Nearly every name is spelled as in the table.
-    let spelled = known.and_then(|known| known.rows.first()).filter(|row| row.name == text);
-    Node {
-        skipped: false,
-        name: match known {
-            Some(known) => Cow::Borrowed(&known.lower[bare..]),
-            None => Cow::Owned(text[bare..].to_ascii_lowercase()),
-        },
-        written: match spelled {
-            Some(row) => Cow::Borrowed(row.name),
-            None => Cow::Owned(text.into_owned()),
-        },
-        section,
-        rows: known.map_or(&[], |known| known.rows),
-        args: args.into(),
-        closed,
-        words: lex::words(args).into_iter().map(|(_, word)| word.into()).collect(),
-        children: Vec::new(),
-        origin,
-        line,
-    }
-}
-
-/// Bytes shared by every inclusion of a file.
-type Bytes = Arc<[u8]>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -302,7 +213,8 @@ mod tests {
         options.prefix = Some("/etc/apache2".into());
         options.modules = Some("mpm_event macro dir".into());
         let loaded = read(&options, &fs);
-        let name = |node: &Node| format!("{} {}", node.name, String::from_utf8_lossy(node.word(0).unwrap_or_default()));
+        let name =
+            |node: &Node| format!("{} {}", node.name(), String::from_utf8_lossy(node.word(0).unwrap_or_default()));
         let refused = first_refusal(&loaded.problems)
             .map(|problem| (problem.message.clone(), problem.reported.map_or(0, |(_, line)| line)));
         (loaded.nodes.iter().map(name).collect(), refused)

@@ -8,7 +8,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::apache::load::Modules;
 use crate::apache::{
@@ -380,7 +380,7 @@ records! {
     }
 }
 
-/// The main server or a virtual host (server_rec), merged with the main server.
+/// The main server or a virtual host (server_rec): how it is chosen, and what it holds.
 #[derive(Debug)]
 pub(crate) struct ServerConf {
     /// 0 is the main server; virtual hosts follow in configuration order.
@@ -401,6 +401,16 @@ pub(crate) struct ServerConf {
     pub wild_aliases: Vec<Vec<u8>>,
     /// `ServerPath`.
     pub server_path: Option<Vec<u8>>,
+    /// What it holds; made when the first question reaches this server.
+    pub held: Held,
+}
+
+/// What a server holds, once somebody asks.
+pub(crate) type Held = LazyLock<Holdings, Box<dyn FnOnce() -> Holdings + Send + Sync>>;
+
+/// The sections and records of a server, merged with those of the main server.
+#[derive(Debug)]
+pub(crate) struct Holdings {
     /// `<Directory>` sections, sorted as ap_core_reorder_directories does.
     pub directories: SectionList,
     /// `<Location>` sections in order.
@@ -417,7 +427,7 @@ impl std::ops::Deref for ServerConf {
     type Target = ServerRecords;
 
     fn deref(&self) -> &ServerRecords {
-        &self.records
+        &self.held.records
     }
 }
 

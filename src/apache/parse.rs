@@ -136,7 +136,7 @@ impl Parser<'_> {
     /// The words of a line, each with its place in the file; gives the place of the name.
     fn words(&mut self, line: &Line<'_>) -> Span {
         let mut place = Places { bytes: self.bytes, at: line.span.start, offset: 0 };
-        let mut words = lex::words(&line.text).into_iter().map(|(range, value)| {
+        let mut words = lex::words(&line.text).map(|(range, value)| {
             let (start, end) = (place.of(range.start), place.of(range.end - 1) + 1);
             let raw = &self.bytes[start..end];
             let quoted = matches!(raw.first(), Some(b'"' | b'\''));

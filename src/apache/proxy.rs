@@ -312,7 +312,7 @@ pub(crate) fn is_mapped(r: &RequestRec) -> bool {
 /// map_to_storage (`proxy_walk`): the `<Proxy>` sections that match the URL, in configuration order.
 pub(crate) fn walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     let Some(url) = target(r).map(<[u8]>::to_vec) else { return Handled::Declined };
-    for section in r.server.proxies.iter() {
+    for section in r.server.held.proxies.iter() {
         let matched = match &section.matcher {
             Matcher::Literal(prefix) => url.starts_with(prefix.strip_prefix(b"proxy:").unwrap_or(prefix)),
             Matcher::Glob(pattern) => {

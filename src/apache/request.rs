@@ -211,7 +211,7 @@ pub(crate) fn process_request_internal<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'
         proceed!(location_and_if_walk(r, cx));
         proceed!(translate_name::translate_name(r, cx));
     }
-    r.per_dir = r.server.defaults.clone();
+    r.per_dir = r.server.held.defaults.clone();
     proceed!(map_to_storage::map_to_storage(r, cx));
     proceed!(location_and_if_walk(r, cx));
     proceed!(section_opaque(r, cx));

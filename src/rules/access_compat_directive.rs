@@ -22,8 +22,8 @@ fn check(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let mut lines = Vec::new();
     every(subject, config, layout, &mut |line| {
-        if !line.node.section && matches!(&*line.node.name, "order" | "allow" | "deny" | "satisfy") {
-            lines.push((line.node.origin, line.node.written.clone()));
+        if !line.node.section && matches!(line.node.name(), "order" | "allow" | "deny" | "satisfy") {
+            lines.push((line.node.origin, line.node.written().to_owned()));
         }
     });
     let Some((first, name)) = lines.first() else { return };

@@ -69,7 +69,7 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let (mut header, mut proxies) = (None, Vec::new());
-    walk(&config.nodes, &mut |node, _| match &*node.name {
+    walk(&config.nodes, &mut |node, _| match node.name() {
         "remoteipheader" => header = header.or(node.word(0).map(|name| (node.origin, name))),
         "remoteipinternalproxy" | "remoteiptrustedproxy" => proxies.push(node),
         _ => {}
@@ -78,7 +78,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let name = String::from_utf8_lossy(name).into_owned();
     let stranger = spots::stranger();
     let trusting = proxies.iter().find(|node| {
-        let nets = node.words.iter().filter_map(|word| crate::apache::access::address::Network::parse(word).ok());
+        let nets = node.words().filter_map(|word| crate::apache::access::address::Network::parse(word).ok());
         nets.into_iter().any(|net| net.contains(stranger))
     });
     for spot in &layout.spots {

@@ -56,11 +56,11 @@ fn check(subject: &Subject, found: &mut Findings) {
             open.push(&node.children);
             // Another file that says it again is a layer on top, which distributions are built on.
             let again = |later: &&Node| {
-                later.name == node.name && !later.section && later.origin.span.file == node.origin.span.file
+                later.name() == node.name() && !later.section && later.origin.span.file == node.origin.span.file
             };
-            let single = SINGLE.contains(&&*node.name) && !node.section;
+            let single = SINGLE.contains(&node.name()) && !node.section;
             let Some(later) = nodes[index + 1..].iter().find(again).filter(|_| single) else { continue };
-            let same = later.args == node.args;
+            let same = later.args() == node.args();
             let text = crate::sentence::ticked(subject.sources().text(later.origin.span).trim_ascii_end());
             let message = match same {
                 true => format!("{text} says it again"),

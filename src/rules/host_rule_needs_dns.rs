@@ -24,16 +24,16 @@ fn check(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     every(subject, config, layout, &mut |line| {
         let node = line.node;
-        let words = node.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+        let words = node.words().map(|word| String::from_utf8_lossy(word).into_owned());
         let words: Vec<String> = words.filter(|word| !word.eq_ignore_ascii_case("not")).collect();
         let Some(first) = words.first().map(|word| word.to_ascii_lowercase()) else { return };
-        let names = match &*node.name {
+        let names = match node.name() {
             "require" if !node.section && (first == "host" || first == "forward-dns") => words[1..].to_vec(),
             "allow" | "deny" if first == "from" => words[1..].iter().filter(|word| is_name(word)).cloned().collect(),
             _ => return,
         };
         let Some(name) = names.first() else { return };
-        let message = match &*node.name {
+        let message = match node.name() {
             "deny" => format!(
                 "the client keeps out only while DNS says `{name}` of its address: whoever owns the address decides that"
             ),

@@ -35,7 +35,7 @@ fn check(subject: &Subject, found: &mut Findings) {
     let Some(config) = subject.apache() else { return };
     let mut lines = Vec::new();
     walk(&config.nodes, &mut |node, _| {
-        let at = node.words.iter().position(|word| word.eq_ignore_ascii_case(b"strict-transport-security"));
+        let at = node.words().position(|word| word.eq_ignore_ascii_case(b"strict-transport-security"));
         if let (true, Some(at)) = (node.is("header"), at) {
             lines.extend(node.word(at + 1).map(|value| (node.origin, value.to_vec())));
         }

@@ -42,7 +42,7 @@ fn check(subject: &Subject, found: &mut Findings) {
         let (mut weighty, mut mask) = (false, 0);
         walk(nodes, &mut |node, _| {
             weighty |= guards(node);
-            mask |= node.rows.first().map_or(0, |row| row.mask & OR_ALL);
+            mask |= node.rows().first().map_or(0, |row| row.mask & OR_ALL);
         });
         let Some(asked) = layout.ask(subject, file.server, &url, stranger(), "what the file says") else { continue };
         let Some(first) = nodes.first() else { continue };
@@ -86,7 +86,7 @@ fn guards(node: &Node) -> bool {
                 .any(|flag| flag.eq_ignore_ascii_case(b"f") || flag.eq_ignore_ascii_case(b"forbidden"))
         });
     let names = ["require", "order", "allow", "deny", "satisfy", "options", "authtype", "authuserfile", "sslrequire"];
-    forbids || names.contains(&&*node.name) || node.name.starts_with("require")
+    forbids || names.contains(&node.name()) || node.name().starts_with("require")
 }
 
 const PAGE: &str = r#"# htaccess-ignored

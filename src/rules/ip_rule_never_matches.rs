@@ -77,7 +77,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     // A header or the PROXY protocol can bring any address.
     let mut moved = false;
-    walk(&config.nodes, &mut |node, _| moved |= node.name.starts_with("remoteip"));
+    walk(&config.nodes, &mut |node, _| moved |= node.name().starts_with("remoteip"));
     let bound: Option<Vec<IpAddr>> = config
         .listens
         .iter()

@@ -30,13 +30,13 @@ fn check(subject: &Subject, found: &mut Findings) {
         if !node.is_section("limit") && !node.is_section("limitexcept") {
             return;
         }
-        let words = node.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
+        let words = node.words().map(|word| String::from_utf8_lossy(word).into_owned());
         let wrong = words.into_iter().find(|word| {
             let upper = word.to_ascii_uppercase();
             *word != upper && config.methods.number(upper.as_bytes()) != M_INVALID
         });
         if let (Some(word), Some(spot)) = (wrong, line.spot(layout)) {
-            lines.push((node.origin, node.name.clone(), word, spot));
+            lines.push((node.origin, node.name().to_owned(), word, spot));
         }
     });
     for (origin, container, word, spot) in lines {

@@ -71,8 +71,8 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let mut note = |node: &crate::apache::load::Node, around: &[&crate::apache::load::Node]| {
         let limit = around.iter().rev().find(|outer| outer.is_section("limit") || outer.is_section("limitexcept"));
         if let Some(limit) = limit {
-            let words = limit.words.iter().map(|word| String::from_utf8_lossy(word).into_owned());
-            let head = format!("<{} {}>", limit.written.trim_start_matches('<'), words.collect::<Vec<_>>().join(" "));
+            let words = limit.words().map(|word| String::from_utf8_lossy(word).into_owned());
+            let head = format!("<{} {}>", limit.written().trim_start_matches('<'), words.collect::<Vec<_>>().join(" "));
             containers.insert(node.origin.span, (limit.origin, head));
         }
     };

@@ -76,8 +76,8 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let (mut lines, mut noted) = (Vec::new(), HashSet::new());
     let mut note = |node: &Node| {
-        let by_address = match &*node.name {
-            "require" => node.words.iter().any(|word| word.eq_ignore_ascii_case(b"ip")),
+        let by_address = match node.name() {
+            "require" => node.words().any(|word| word.eq_ignore_ascii_case(b"ip")),
             "allow" | "deny" | "remoteipinternalproxy" | "remoteiptrustedproxy" => true,
             _ => false,
         };

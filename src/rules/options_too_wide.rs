@@ -22,7 +22,7 @@ fn check(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     every(subject, config, layout, &mut |line| {
         let all = |word: &[u8]| word.eq_ignore_ascii_case(b"all") || word.eq_ignore_ascii_case(b"+all");
-        if line.node.is("options") && line.node.words.iter().any(|word| all(word)) {
+        if line.node.is("options") && line.node.words().any(all) {
             found
                 .at(line.node.origin, "`All` switches on programs, server-side includes, listings and links at once")
                 .advise("name the options that are needed");

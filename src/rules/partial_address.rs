@@ -23,12 +23,12 @@ fn check(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     every(subject, config, layout, &mut |line| {
         let node = line.node;
-        let by_address = match &*node.name {
-            "require" => node.words.iter().any(|word| word.eq_ignore_ascii_case(b"ip")),
+        let by_address = match node.name() {
+            "require" => node.words().any(|word| word.eq_ignore_ascii_case(b"ip")),
             "allow" | "deny" => true,
             _ => false,
         };
-        let words = || node.words.iter().filter_map(|word| std::str::from_utf8(word).ok());
+        let words = || node.words().filter_map(|word| std::str::from_utf8(word).ok());
         if node.section || !by_address {
             return;
         }

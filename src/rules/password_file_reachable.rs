@@ -75,7 +75,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     }
     walk(&config.nodes, &mut |node, _| {
         if (node.is("sslcertificatekeyfile") || node.is("authdbmuserfile"))
-            && let Some(word) = node.word(if node.is("authdbmuserfile") { node.words.len() - 1 } else { 0 })
+            && let Some(word) = node.word(if node.is("authdbmuserfile") { node.words().count() - 1 } else { 0 })
         {
             named.push((node.origin, config.known.server_root_relative(word).as_os_str().as_bytes().to_vec()));
         }

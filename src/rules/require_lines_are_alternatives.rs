@@ -67,7 +67,7 @@ fn list(
     if known.len() > 1 && !nodes.iter().any(|node| node.is("satisfy")) {
         judge(subject, layout, &known, found);
     }
-    for node in nodes.iter().filter(|node| !node.name.starts_with("require") && depth < 64) {
+    for node in nodes.iter().filter(|node| !node.name().starts_with("require") && depth < 64) {
         list(subject, layout, &node.children, owners, found, depth + 1);
     }
 }

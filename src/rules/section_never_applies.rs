@@ -64,7 +64,7 @@ struct Elsewhere {
 
 impl Elsewhere {
     fn take(&mut self, node: &crate::apache::load::Node) {
-        match &*node.name {
+        match node.name() {
             "userdir" => {
                 self.anywhere |= node.word(0).is_some_and(|word| !word.to_ascii_lowercase().starts_with(b"disable"))
             }
@@ -72,7 +72,7 @@ impl Elsewhere {
                 self.anywhere = true;
             }
             "directory" | "directorymatch" | "documentroot" => {}
-            _ if !node.section => self.texts.extend(node.words.iter().filter(|word| word.contains(&b'/')).cloned()),
+            _ if !node.section => self.texts.extend(node.words().filter(|word| word.contains(&b'/')).map(Box::from)),
             _ => {}
         }
     }

@@ -109,9 +109,9 @@ impl Layout {
         }
         let mut known: HashSet<*const Section> = HashSet::new();
         for server in &config.servers {
-            let lists = [&server.directories, &server.locations];
+            let lists = [&server.held.directories, &server.held.locations];
             let own = lists.into_iter().flat_map(|list| list.iter());
-            let inner = server.defaults.conf().core.files.iter().chain(&server.defaults.conf().core.ifs);
+            let inner = server.held.defaults.conf().core.files.iter().chain(&server.held.defaults.conf().core.ifs);
             for section in own.chain(inner.flat_map(|list| list.iter())) {
                 layout.collect(server.index, section, None, &mut known, 0);
             }

@@ -91,7 +91,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         if !alias && !node.is("servername") {
             return;
         }
-        for name in node.words.iter().filter_map(|word| std::str::from_utf8(word).ok()) {
+        for name in node.words().filter_map(|word| std::str::from_utf8(word).ok()) {
             // `ServerName` may have a scheme and a port; an alias is compared as it stands, `*` and `?` apart.
             let rest = name.split_once("://").filter(|_| !alias).map_or(name, |(_, rest)| rest);
             let port = rest.rsplit_once(':').is_some_and(|(_, port)| is_port(port));

@@ -63,7 +63,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
     let mut lines = Vec::new();
     walk(&config.nodes, &mut |node, _| {
         if node.is("sslprotocol") {
-            lines.push((node.origin, enabled(&node.words)));
+            lines.push((node.origin, enabled(node.words())));
         }
     });
     for (origin, on) in lines {
@@ -85,12 +85,12 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
 
 /// What the words of `SSLProtocol` come to, one after the other (`ssl_cmd_protocol_parse`): a word without a sign replaces
 /// what stood before it.
-fn enabled(words: &[Box<[u8]>]) -> [bool; PROTOCOLS.len()] {
+fn enabled<'w>(words: impl Iterator<Item = &'w [u8]>) -> [bool; PROTOCOLS.len()] {
     let mut on = [false; PROTOCOLS.len()];
     for word in words {
         let (sign, name) = match word.split_first() {
             Some((sign @ (b'+' | b'-'), name)) => (Some(*sign), name),
-            _ => (None, &**word),
+            _ => (None, word),
         };
         // Neither SSLv2 nor, in a library of today, SSLv3 belongs to `all`.
         let named =
@@ -143,7 +143,7 @@ mod tests {
     fn the_words_are_added_up_as_the_server_does() {
         let on = |text: &str| {
             let words: Vec<Box<[u8]>> = text.split(' ').map(|word| word.as_bytes().into()).collect();
-            let on = enabled(&words);
+            let on = enabled(words.iter().map(|word| &**word));
             PROTOCOLS.iter().zip(on).filter(|(_, on)| *on).map(|(name, _)| *name).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(on("all -SSLv3"), "TLSv1 TLSv1.1 TLSv1.2 TLSv1.3");

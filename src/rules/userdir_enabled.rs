@@ -26,7 +26,7 @@ fn check(subject: &Subject, found: &mut Findings) {
             let switches = ["disabled", "enabled"].iter().any(|word| line.says(0, word));
             limited |= switches;
             if !switches {
-                first.get_or_insert((line.node.origin, String::from_utf8_lossy(&line.node.args).into_owned()));
+                first.get_or_insert((line.node.origin, String::from_utf8_lossy(line.node.args()).into_owned()));
             }
         }
     });

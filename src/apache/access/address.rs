@@ -37,7 +37,7 @@ impl Network {
             return Err(NotAnAddress::Text);
         }
         let text = std::str::from_utf8(address).map_err(|_| NotAnAddress::Text)?;
-        if let Ok(ip) = text.parse::<Ipv6Addr>() {
+        if !looks_numeric && let Ok(ip) = text.parse::<Ipv6Addr>() {
             if ip.to_ipv4_mapped().is_some() {
                 return Err(NotAnAddress::Address);
             }

@@ -62,7 +62,7 @@ fn provider(line: &Line, name: &[u8], rest: &[u8], defined: &Defined) -> Result<
             ));
         }
     }
-    let words = || lex::words(rest).into_iter().map(|(_, word)| word).take_while(|word| !word.is_empty());
+    let words = || lex::words(rest).map(|(_, word)| word).take_while(|word| !word.is_empty());
     match name {
         b"all" if !rest.eq_ignore_ascii_case(b"granted") && !rest.eq_ignore_ascii_case(b"denied") => {
             Err("argument for 'Require all' must be 'granted' or 'denied'".into())
@@ -73,15 +73,13 @@ fn provider(line: &Line, name: &[u8], rest: &[u8], defined: &Defined) -> Result<
                 return Err("'require ip' requires an argument".into());
             }
             words().try_for_each(|word| {
-                let word_text = String::from_utf8_lossy(&word);
-                Network::parse(&word).map(|_| ()).map_err(|why| match why {
-                    NotAnAddress::Text => format!("ip address '{word_text}' appears to be invalid"),
-                    NotAnAddress::Address => {
-                        format!("ip address '{word_text}' appears to be invalid: the specified IP address is invalid")
-                    }
-                    NotAnAddress::Mask => {
-                        format!("ip address '{word_text}' appears to be invalid: the specified network mask is invalid")
-                    }
+                Network::parse(&word).map(|_| ()).map_err(|why| {
+                    let why = match why {
+                        NotAnAddress::Text => "",
+                        NotAnAddress::Address => ": the specified IP address is invalid",
+                        NotAnAddress::Mask => ": the specified network mask is invalid",
+                    };
+                    format!("ip address '{}' appears to be invalid{why}", String::from_utf8_lossy(&word))
                 })
             })
         }
@@ -108,15 +106,15 @@ fn expression(error: Option<String>) -> Result<(), String> {
 
 /// `Require [not] PROVIDER …` (`add_authz_provider`).
 pub(super) fn require(line: &Line, defined: &Defined) -> Result<(), String> {
-    let mut rest = &*line.node.args;
+    let mut rest = line.node.args();
     let mut name = lex::getword_conf(&mut rest);
     let negated = name.eq_ignore_ascii_case(b"not");
     if negated {
         name = lex::getword_conf(&mut rest);
     }
     provider(line, &name, rest, defined)?;
-    let container = container_around(line);
-    if negated && container != "<RequireAll>" {
+    if negated && container_around(line) != "<RequireAll>" {
+        let container = container_around(line);
         return Err(format!("negative {} directive has no effect in {container} directive", line.row.name));
     }
     Ok(())
@@ -138,14 +136,14 @@ pub(super) fn container(line: &Line, children: &[Node]) -> Result<(), String> {
         return Err(format!("{name} directive contains no authorization directives"));
     }
     let around = container_around(line);
-    if line.node.name == "requirenone" && around != "<RequireAll>" {
+    if line.node.name() == "requirenone" && around != "<RequireAll>" {
         return Err(format!("{name} directive has no effect in {around} directive"));
     }
     Ok(())
 }
 
 fn holds_requirement(nodes: &[Node]) -> bool {
-    nodes.iter().any(|node| match &*node.name {
+    nodes.iter().any(|node| match node.name() {
         "require" | "requireall" | "requireany" | "requirenone" => true,
         "limit" | "limitexcept" => holds_requirement(&node.children),
         _ => false,
@@ -164,7 +162,7 @@ pub(super) fn only_negative<'n>(nodes: &'n [Node], found: &mut Vec<&'n Node>) {
 }
 
 fn only_negated(nodes: &[Node]) -> bool {
-    nodes.iter().all(|node| match &*node.name {
+    nodes.iter().all(|node| match node.name() {
         "require" => node.word(0).is_some_and(|word| word.eq_ignore_ascii_case(b"not")),
         // A container with the same operator is merged into the one around it.
         "requireall" | "limit" | "limitexcept" => only_negated(&node.children),
@@ -184,7 +182,7 @@ pub(super) fn provider_alias(line: &Line) -> Result<(), String> {
     if line.word(0).is_empty() || line.word(1).is_empty() {
         return Err(format!("{}> directive requires additional arguments", line.row.name));
     }
-    if line.node.name == "authnprovideralias" {
+    if line.node.name() == "authnprovideralias" {
         if line.word(0).eq_ignore_ascii_case(line.word(1)) {
             return Err("the alias provider name must be different from the base provider name".into());
         }
@@ -197,7 +195,7 @@ pub(super) fn provider_alias(line: &Line) -> Result<(), String> {
 
 /// What a provider alias must fulfil at its end, and its registration.
 pub(super) fn register_alias(line: &Line, defined: &mut Defined) -> Result<(), String> {
-    if line.node.name == "authzprovideralias" {
+    if line.node.name() == "authzprovideralias" {
         provider(line, line.word(0), line.word(2), defined).map_err(|message| match message {
             message if message.starts_with("unknown Authz") => message,
             message => format!("can't parse 'Require {} {}': {message}", line.lossy(0), line.lossy(2)),

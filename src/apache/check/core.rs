@@ -26,7 +26,7 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
             });
             Ok(())
         }
-        "error" => Err(String::from_utf8_lossy(&line.node.args).into_owned()),
+        "error" => Err(String::from_utf8_lossy(line.node.args()).into_owned()),
         "cgivar"
             if !line.word(1).eq_ignore_ascii_case(b"current-uri")
                 && !line.word(1).eq_ignore_ascii_case(b"original-uri") =>
@@ -233,7 +233,7 @@ fn error_log_format(line: &Line) -> Result<(), String> {
 }
 
 fn file_etag(line: &Line) -> Result<(), String> {
-    let mut rest = &*line.node.args;
+    let mut rest = line.node.args();
     while !rest.is_empty() {
         let word = lex::getword_conf(&mut rest);
         let bare = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-")).unwrap_or(&word);

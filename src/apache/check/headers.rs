@@ -6,7 +6,7 @@ use crate::apache::{expr, lex};
 
 /// `Header [always|onsuccess] ACTION NAME [VALUE [REPLACEMENT]] [early|env=…|expr=…]` (`header_cmd`).
 pub(super) fn header(line: &Line) -> Result<(), String> {
-    let mut rest = &*line.node.args;
+    let mut rest = line.node.args();
     let mut action = lex::getword_conf(&mut rest).to_ascii_lowercase();
     let response = line.row.name == "Header";
     if response && matches!(action.as_slice(), b"always" | b"onsuccess") {

@@ -105,7 +105,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
                 || is_one_of(line.word(1), &["after", "before", "interleaved"]),
             "dependency must be one of 'After', 'Before' or 'Interleaved'",
         ),
-        "sslrequire" => match expr::parse(&line.node.args, expr::Context { ssl_compat: true, ..line.expressions() }) {
+        "sslrequire" => match expr::parse(line.node.args(), expr::Context { ssl_compat: true, ..line.expressions() }) {
             Ok(_) => Ok(()),
             Err(message) => Err(format!("SSLRequire: {message}")),
         },
@@ -202,7 +202,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
                 "SubstituteMaxLineLength must be a non-negative integer optionally suffixed with 'b', 'k', 'm' or 'g'",
             )
         }
-        "userdir" => require(!line.node.args.is_empty(), "UserDir requires an argument"),
+        "userdir" => require(!line.node.args().is_empty(), "UserDir requires an argument"),
         "watchdoginterval" => require(is_time(line.word(0)), "unparse-able WatchdogInterval setting"),
         "addoutputfilterbytype" if line.words.len() < 2 => {
             Err("AddOutputFilterByType requires at least two arguments".into())

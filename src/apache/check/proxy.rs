@@ -223,7 +223,7 @@ pub(super) fn template(line: &Line) -> Result<(), String> {
 /// `ProxyHCExpr NAME EXPRESSION` and `ProxyFCGISetEnvIf CONDITION NAME [VALUE]`.
 pub(super) fn expression(line: &Line) -> Result<(), String> {
     let named = line.row.name == "ProxyHCExpr";
-    let mut rest = &*line.node.args;
+    let mut rest = line.node.args();
     if named {
         require(!lex::getword_conf(&mut rest).is_empty(), "missing expression name for ProxyHCExpr")?;
     }

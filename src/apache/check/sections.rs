@@ -11,7 +11,7 @@ use crate::pattern::{Options, Pattern};
 pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
     let place = line.place;
     let mut inner = Place { section: Some(line.row.name), outer: Some(place), ..*place };
-    match &*line.node.name {
+    match line.node.name() {
         "directory" | "directorymatch" | "location" | "locationmatch" => {
             line.not_limited()?;
             line.not_within(&["directory", "directorymatch", "location", "locationmatch"])?;
@@ -53,7 +53,7 @@ pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
         }
         "requireall" | "requireany" | "requirenone" => {
             closing(line)?;
-            if !line.node.args.is_empty() {
+            if !line.node.args().is_empty() {
                 return Err(format!("{}> directive doesn't take additional arguments", line.row.name));
             }
             inner.mask = OR_AUTHCFG;
@@ -68,7 +68,7 @@ pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
         "proxy" | "proxymatch" => {
             line.not_limited()?;
             closing(line)?;
-            if line.node.args.is_empty() {
+            if line.node.args().is_empty() {
                 return Err(format!("{}> block must specify a path", line.row.name));
             }
             path(line)?;
@@ -86,7 +86,7 @@ fn closing(line: &Line) -> Result<(), String> {
 
 fn argument(line: &Line) -> Result<(), String> {
     closing(line)?;
-    if line.node.args.is_empty() {
+    if line.node.args().is_empty() {
         return Err(format!("{}> directive requires additional arguments", line.row.name));
     }
     Ok(())
@@ -97,7 +97,7 @@ fn path(line: &Line) -> Result<(), String> {
     argument(line)?;
     let regex = match line.word(0) {
         b"~" => Some(line.word(1)),
-        word if line.node.name.ends_with("match") => Some(word),
+        word if line.node.name().ends_with("match") => Some(word),
         _ => None,
     };
     match regex {
@@ -111,8 +111,8 @@ fn path(line: &Line) -> Result<(), String> {
 /// The condition of an `<If>` or `<ElseIf>`; an `<Else>` has none.
 fn condition(line: &Line) -> Result<(), String> {
     closing(line)?;
-    if line.node.name == "else" {
-        return if line.node.args.is_empty() { Ok(()) } else { Err("<Else> does not take an argument".into()) };
+    if line.node.name() == "else" {
+        return if line.node.args().is_empty() { Ok(()) } else { Err("<Else> does not take an argument".into()) };
     }
     argument(line)?;
     match expr::parse(line.word(0), line.expressions()) {
@@ -123,7 +123,7 @@ fn condition(line: &Line) -> Result<(), String> {
 
 /// The methods that a `<Limit>` or `<LimitExcept>` leaves (`ap_limit_section`).
 fn limit(line: &Line) -> Result<u64, String> {
-    let except = line.node.name == "limitexcept";
+    let except = line.node.name() == "limitexcept";
     let mut limited: u64 = 0;
     for word in line.words {
         let number = match line.methods.borrow().number(word) {
@@ -153,8 +153,8 @@ fn limit(line: &Line) -> Result<u64, String> {
 
 /// What must hold at the end of a section, after everything in it was accepted.
 pub(super) fn close(line: &Line, children: &[Node], defined: &mut Defined) -> Result<(), String> {
-    let words = if line.node.name.starts_with("if") || line.word(0) != b"~" { 1 } else { 2 };
-    match &*line.node.name {
+    let words = if line.node.name().starts_with("if") || line.word(0) != b"~" { 1 } else { 2 };
+    match line.node.name() {
         "directory" | "directorymatch" | "location" | "locationmatch" | "files" | "filesmatch" | "proxy"
         | "proxymatch"
             if line.words.len() > words =>

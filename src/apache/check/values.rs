@@ -2,7 +2,9 @@
 //!
 //! Most handlers want one of a few words, a number in a range or a regular expression; those are rows of [`TABLE`].
 
-use super::super::lex;
+use std::sync::LazyLock;
+
+use super::super::{directives, lex};
 use super::{Defined, Line, access, core, headers, mapping, modules, services};
 use crate::pattern::{Options, Pattern};
 
@@ -237,20 +239,48 @@ const LOCATION_ONLY: &[&str] = &[
     "proxypassreverse",
 ];
 
+/// What the tables say about a name.
+#[derive(Clone, Copy)]
+struct Traits {
+    main_only: bool,
+    location_only: bool,
+    value: Option<Value>,
+}
+
+impl Traits {
+    fn of(name: &str) -> Traits {
+        Traits {
+            main_only: MAIN_ONLY.contains(&name),
+            location_only: LOCATION_ONLY.contains(&name),
+            value: TABLE.binary_search_by_key(&name, |(name, _)| name).ok().map(|at| TABLE[at].1),
+        }
+    }
+
+    /// Those of every row of the table of directives, by index: a large configuration asks for a few of them very often.
+    fn table() -> &'static [Traits] {
+        static TRAITS: LazyLock<Vec<Traits>> = LazyLock::new(|| {
+            let names = directives::rows().iter().map(|row| row.name.to_ascii_lowercase());
+            names.map(|name| Traits::of(&name)).collect()
+        });
+        &TRAITS
+    }
+}
+
 /// Checks the place beyond the mask, then the values.
 pub(super) fn check(line: &Line, defined: &mut Defined) -> Result<(), String> {
-    let name = line.row.name.to_ascii_lowercase();
-    if line.place.vhost && MAIN_ONLY.contains(&name.as_str()) {
+    let Some(known) = line.node.known() else { return Ok(()) };
+    let traits = Traits::table()[known.first];
+    if line.place.vhost && traits.main_only {
         return Err(format!("{} cannot occur within <VirtualHost> section", line.row.name));
     }
-    if LOCATION_ONLY.contains(&name.as_str()) {
+    if traits.location_only {
         line.not_limited()?;
         line.not_within(&["directory", "directorymatch", "files", "filesmatch", "if", "elseif", "else"])?;
     }
-    if let Ok(at) = TABLE.binary_search_by_key(&name.as_str(), |(name, _)| name) {
-        return table(line, TABLE[at].1);
+    if let Some(value) = traits.value {
+        return table(line, value);
     }
-    match name.as_str() {
+    match known.lower.as_str() {
         "allow" | "deny" => access::allow(line),
         "order" => access::order(line),
         "require" => access::require(line, defined),

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     fn holds(args: &str) -> Result<bool, String> {
-        let words: Vec<_> = lex::words(args.as_bytes()).into_iter().map(|(_, word)| word).collect();
+        let words: Vec<_> = lex::words(args.as_bytes()).map(|(_, word)| word).collect();
         version([2, 4, 71], &words[0], words.get(1), words.get(2))
     }
 

@@ -1,7 +1,10 @@
 //! Where lines come from: a file, and the macros that are being used in it.
 
-use super::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use super::macros::MacroLine;
+use super::piece::Piece;
 use crate::apache::lex;
 use crate::source::{FileId, InclusionId, Origin, Span};
 
@@ -9,7 +12,7 @@ use crate::source::{FileId, InclusionId, Origin, Span};
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     /// Trimmed, continuations joined, macro parameters replaced.
-    pub bytes: Vec<u8>,
+    pub bytes: Piece,
     /// Where it stands.
     pub origin: Origin,
     /// The line number that the server gives it.
@@ -21,7 +24,7 @@ pub(super) struct Text {
 pub(super) struct Input {
     file: FileId,
     via: Option<InclusionId>,
-    bytes: Bytes,
+    bytes: Arc<[u8]>,
     at: usize,
     line: u32,
     limit: usize,
@@ -49,7 +52,7 @@ pub(super) struct TooLong {
 
 impl Input {
     /// The lines of a file.
-    pub fn new(file: FileId, via: Option<InclusionId>, bytes: Bytes, limit: usize) -> Self {
+    pub fn new(file: FileId, via: Option<InclusionId>, bytes: Arc<[u8]>, limit: usize) -> Self {
         Input { file, via, bytes, at: 0, line: 0, limit, macros: Vec::new(), blamed: None }
     }
 
@@ -74,7 +77,14 @@ impl Input {
         if line.too_long {
             return Err(TooLong { origin, line: self.line });
         }
-        Ok(Some(Text { bytes: line.text.into_owned(), origin, line: self.line }))
+        let bytes = match line.text {
+            // A line that nothing was taken out of begins where its first word does.
+            Cow::Borrowed(text) if line.height == 1 => {
+                Piece::of(&self.bytes, line.span.start..line.span.start + text.len())
+            }
+            text => Piece::made(&*text),
+        };
+        Ok(Some(Text { bytes, origin, line: self.line }))
     }
 
     /// Whether a macro of this name is being read out.

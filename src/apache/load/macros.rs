@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::input::Text;
+use super::piece::Piece;
 use crate::apache::lex;
 use crate::source::{Origin, SourceMap, Span};
 
@@ -14,7 +15,7 @@ const MAX_LINE: usize = 8192;
 #[derive(Clone, Debug)]
 pub(super) struct MacroLine {
     /// The logical line.
-    pub text: Vec<u8>,
+    pub text: Piece,
     /// Where it stands in the definition.
     pub span: Span,
     /// The line that it ends on in the file of the definition.
@@ -99,7 +100,7 @@ impl Definition {
 
 /// The words of a parameter or argument list.
 fn arguments(list: &[u8]) -> Vec<Vec<u8>> {
-    lex::words(list).into_iter().map(|(_, word)| word.into_owned()).collect()
+    lex::words(list).map(|(_, word)| word.into_owned()).collect()
 }
 
 /// The macros defined so far.
@@ -160,12 +161,13 @@ impl Macros {
         }
         let mut lines = definition.lines.clone();
         for (number, line) in (1..).zip(&mut lines) {
-            line.text = substitute(&line.text, &definition.parameters, &replacements).ok_or_else(|| {
+            let text = substitute(&line.text, &definition.parameters, &replacements).ok_or_else(|| {
                 format!(
                     "while processing line {number} of {}: cannot substitute, buffer size too small",
                     definition.describe(sources)
                 )
             })?;
+            line.text = Piece::made(text);
         }
         Ok(lines)
     }

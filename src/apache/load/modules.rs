@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::apache::directives::{self, ModuleOrigin, Row};
+use crate::apache::fnv::BuildFnv;
 
 /// The loaded modules, in the order in which the server has them.
 #[derive(Clone, Debug)]
@@ -13,7 +14,9 @@ pub struct Modules {
     /// In order.
     loaded: Vec<String>,
     /// The same names, to ask for one.
-    set: HashSet<String>,
+    set: HashSet<String, BuildFnv>,
+    /// Which rows of the table of directives are theirs, by index.
+    owned: Vec<bool>,
 }
 
 /// What `LoadModule` found.
@@ -32,9 +35,11 @@ impl Modules {
     /// separated by commas or blanks; `all`: every module shipped with the server, of the MPMs the one that Debian loads.
     pub fn new(list: Option<&str>) -> Self {
         let origin = |origin| move |row: &&directives::ModuleRow| row.origin == origin;
-        let builtin = directives::modules().iter().filter(origin(ModuleOrigin::Builtin));
-        let loaded: Vec<String> = builtin.map(|row| row.id.to_owned()).collect();
-        let mut modules = Modules { set: loaded.iter().cloned().collect(), loaded };
+        let owned = vec![false; directives::rows().len()];
+        let mut modules = Modules { loaded: Vec::new(), set: HashSet::default(), owned };
+        for builtin in directives::modules().iter().filter(origin(ModuleOrigin::Builtin)) {
+            modules.insert(builtin.id);
+        }
         for name in list.unwrap_or_default().split([',', ' ']).filter(|name| !name.is_empty()) {
             if name == "all" {
                 let shipped = directives::modules().iter().filter(origin(ModuleOrigin::Httpd));
@@ -58,9 +63,16 @@ impl Modules {
         if self.has(id) {
             return Added::Again;
         }
+        self.insert(id);
+        Added::New
+    }
+
+    fn insert(&mut self, id: &str) {
         self.loaded.push(id.to_owned());
         self.set.insert(id.to_owned());
-        Added::New
+        for (row, owned) in directives::rows().iter().zip(&mut self.owned) {
+            *owned |= row.modules.contains(&id);
+        }
     }
 
     /// Whether the module with this identifier is there: `authz_core_module`.
@@ -97,12 +109,15 @@ impl Modules {
 
     /// The rows of a directive that loaded modules own.
     pub fn rows(&self, name: &[u8]) -> impl Iterator<Item = &'static Row> + '_ {
-        self.own(directives::lookup(name))
+        self.own(directives::find(name))
     }
 
-    /// Those of some rows that loaded modules own.
-    pub fn own(&self, rows: &'static [Row]) -> impl Iterator<Item = &'static Row> + '_ {
-        rows.iter().filter(|row| row.modules.iter().any(|id| self.has(id)))
+    /// Those rows of a name that loaded modules own.
+    pub fn own(&self, known: Option<&'static directives::Known>) -> impl Iterator<Item = &'static Row> + '_ {
+        known.into_iter().flat_map(|known| {
+            let owned = self.owned.iter().skip(known.first);
+            known.rows.iter().zip(owned).filter(|&(_, &owned)| owned).map(|(row, _)| row)
+        })
     }
 }
 

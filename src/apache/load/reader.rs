@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::input::{Input, Text, TooLong};
 use super::modules::Added;
-use super::{Known, Node, Override, SERVER_LEVEL, include, macros, node};
+use super::piece::Piece;
+use super::{Known, Node, Override, SERVER_LEVEL, include, macros};
 use crate::apache::directives::{NONFATAL_OVERRIDE, Row};
 use crate::apache::{arity, directives, lex};
 use crate::fact::{Fact, Question};
@@ -43,7 +44,8 @@ impl Builder {
     }
 
     fn close(&mut self) {
-        if let Some(section) = self.open.pop() {
+        if let Some(mut section) = self.open.pop() {
+            section.children.shrink_to_fit();
             self.add(section);
         }
     }
@@ -239,28 +241,34 @@ impl<'a> Reader<'a> {
                 .push(Problem { severity: Severity::Warning, ..*refusal(ProblemKind::Reference, message, Some(at)) });
         }
         self.bytes += expanded.text.len();
-        let mut args = &*expanded.text;
-        let mut name = lex::getword_conf(&mut args);
+        let whole = match expanded.text {
+            Cow::Borrowed(_) => text.bytes.clone(),
+            Cow::Owned(replaced) => Piece::made(replaced),
+        };
+        let mut after = &*whole;
+        let mut name = lex::getword_conf(&mut after);
         if name.is_empty() {
             return Ok(());
         }
+        let mut args = whole.rest(after.len());
         if name.get(1) != Some(&b'/') {
             if let Some(bare) = name.strip_suffix(b">") {
                 name = Cow::Owned(bare.to_vec());
             }
             if name.starts_with(b"<") && args.is_empty() {
-                args = b">";
+                args = Piece::made(*b">");
             }
         }
-        let row = self.known.modules.rows(&name).find(|row| row.runs_while_reading());
+        let known = directives::find(&name);
+        let row = self.known.modules.own(known).find(|row| row.runs_while_reading());
         if let Some(row) = row {
             input.blamed = Some(at);
-            return self.execute(row, args, at, input, builder);
+            return self.execute(row, &args, at, input, builder);
         }
         if let Some(tag) = name.strip_prefix(b"</") {
             return end_tag(tag, at, builder);
         }
-        let node = node(&name, args, at.0, at.1);
+        let node = Node::new(&name, known, &args, at.0, at.1);
         if node.section {
             if self.nesting + builder.open.len() >= MAX_NESTING {
                 return Err(refusal(ProblemKind::Limit, format!("more than {MAX_NESTING} nested sections"), Some(at)));
@@ -276,7 +284,7 @@ impl<'a> Reader<'a> {
     fn execute(
         &mut self,
         row: &'static Row,
-        args: &[u8],
+        args: &Piece,
         at: (Origin, u32),
         input: &mut Input,
         builder: &mut Builder,
@@ -333,12 +341,13 @@ impl<'a> Reader<'a> {
             _ if row.is_section() => {
                 // A hook of mod_lua: the text is Lua, up to its end tag.
                 let name = row.name;
-                builder.add(node(name.as_bytes(), args, at.0, at.1));
+                builder.add(Node::new(name.as_bytes(), directives::find(name.as_bytes()), args, at.0, at.1));
                 return self.skip(&name[1..], input);
             }
             "loadfile" | "defaultruntimedir" => Ok(()),
             _ => {
-                builder.add(node(row.name.as_bytes(), args, at.0, at.1));
+                let name = row.name.as_bytes();
+                builder.add(Node::new(name, directives::find(name), args, at.0, at.1));
                 Ok(())
             }
         };
@@ -468,7 +477,7 @@ fn end_tag(tag: &[u8], at: (Origin, u32), builder: &mut Builder) -> Result<(), S
     let Some(bare) = tag.strip_suffix(b">") else {
         return error(format!("</{lossy}> directive missing closing '>'"));
     };
-    if !bare.eq_ignore_ascii_case(&section.written.as_bytes()[1..]) {
+    if !bare.eq_ignore_ascii_case(&section.written().as_bytes()[1..]) {
         return error(format!("expected </{}> but saw </{}>", &spelling(section)[1..], String::from_utf8_lossy(bare)));
     }
     builder.close();
@@ -477,7 +486,7 @@ fn end_tag(tag: &[u8], at: (Origin, u32), builder: &mut Builder) -> Result<(), S
 
 /// The name as the server spells it: the table's, else the one written.
 fn spelling(section: &Node) -> &str {
-    section.rows.first().map_or(&section.written, |row| row.name)
+    section.rows().first().map_or(section.written(), |row| row.name)
 }
 
 /// A refusal at a place.

@@ -69,8 +69,12 @@ impl Variables {
         let mut text = Vec::new();
         let mut copied = 0;
         let mut at = 0;
-        while let Some(found) = memchr::memmem::find(&line[at..], b"${") {
+        while let Some(found) = memchr::memchr(b'$', &line[at..]) {
             let start = at + found;
+            if line.get(start + 1) != Some(&b'{') {
+                at = start + 1;
+                continue;
+            }
             let Some(length) = memchr::memchr(b'}', &line[start + 2..]) else { break };
             let name = &line[start + 2..start + 2 + length];
             at = start + 2 + length + 1;

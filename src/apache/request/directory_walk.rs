@@ -87,7 +87,7 @@ pub(crate) fn directory_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
         entry.push(b'/');
     }
 
-    let directories = r.server.directories.clone();
+    let directories = r.server.held.directories.clone();
     let settled = r.is_regular() || (r.is_directory() && r.path_info.is_empty());
     if settled && walk.is_familiar(&directories, &entry) {
         return familiar(walk, r, cx);
@@ -97,7 +97,7 @@ pub(crate) fn directory_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Han
 
 /// The walk of the parent is taken over whole; only the last component may still be a link that must not be followed.
 fn familiar<'c>(mut walk: Walk, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let directories = r.server.directories.clone();
+    let directories = r.server.held.directories.clone();
     let Some(result) = walk.familiar_result(r) else {
         walk.take_over();
         walk.finish(&directories, r, cx);
@@ -125,7 +125,7 @@ fn familiar<'c>(mut walk: Walk, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Hand
 /// The loop over the levels.
 fn descend<'c>(mut walk: Walk, whole: Vec<u8>, r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
     walk.again(cx.config.auth_per_conf);
-    let directories = r.server.directories.clone();
+    let directories = r.server.held.directories.clone();
     let mut running = Running::of(&r.per_dir.core);
     // A directory cannot have path info: it goes back onto the path to be walked.
     let (mut whole, saved_path_info) = (whole, r.path_info.clone());

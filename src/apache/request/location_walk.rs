@@ -8,7 +8,7 @@ use crate::trace::apache::Event;
 
 /// ap_location_walk. Literals and patterns see the path with slashes merged whatever MergeSlashes says.
 pub(crate) fn location_walk<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let sections = &r.server.locations;
+    let sections = &r.server.held.locations;
     if sections.is_empty() {
         return Handled::Ok;
     }

@@ -364,7 +364,7 @@ fn choose_server<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'c>) -> 
     } else if let Some(server) = chain.by_path(servers, &r.uri).and_then(|index| servers.get(index)) {
         r.server = server;
     }
-    r.per_dir = r.server.defaults.clone();
+    r.per_dir = r.server.held.defaults.clone();
     if (r.hostname.is_none() && r.protocol >= HttpVersion::HTTP_11)
         || (r.protocol == HttpVersion::HTTP_11 && header.is_none())
     {

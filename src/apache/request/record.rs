@@ -171,7 +171,7 @@ impl<'c> RequestRec<'c> {
         let peer = Peer::Unix;
         RequestRec {
             server,
-            per_dir: server.defaults.clone(),
+            per_dir: server.held.defaults.clone(),
             method: Vec::new(),
             method_number: M_INVALID,
             the_request: Vec::new(),

@@ -52,7 +52,7 @@ pub(crate) fn parent_directory(path: &[u8]) -> &[u8] {
 /// make_sub_request.
 fn make<'c>(r: &RequestRec<'c>) -> RequestRec<'c> {
     let mut sub = r.clone();
-    sub.per_dir = r.server.defaults.clone();
+    sub.per_dir = r.server.held.defaults.clone();
     sub.walks = super::walk::Walks::default();
     sub.rewrite = r.rewrite.for_subrequest();
     sub.main = Some(r.as_parent());
@@ -161,7 +161,7 @@ pub(crate) fn sub_req_lookup_file<'c>(name: &[u8], r: &RequestRec<'c>, cx: &mut 
     };
     let base = merged.strip_prefix(directory.as_slice()).filter(|base| !base.is_empty() && !base.contains(&b'/'));
     if let Some(base) = base {
-        let follow = if r.server.defaults.core.options.has(options::SYM_LINKS) { Follow::Yes } else { Follow::No };
+        let follow = if r.server.held.defaults.core.options.has(options::SYM_LINKS) { Follow::Yes } else { Follow::No };
         sub.finfo = cx.disk.stat(Path::new(OsStr::from_bytes(&merged)), follow).ok();
         sub.uri = if r.uri.is_empty() {
             Vec::new()
@@ -245,7 +245,7 @@ pub(crate) fn internal_redirect<'c>(uri: &[u8], r: &mut RequestRec<'c>, cx: &mut
     let mut new = r.clone();
     let redirected_by = r.redirected_by;
     new.prev = Some(r.as_parent());
-    new.per_dir = r.server.defaults.clone();
+    new.per_dir = r.server.held.defaults.clone();
     new.walks = super::walk::Walks::default();
     reset(&mut new);
     new.redirected_by = redirected_by;
