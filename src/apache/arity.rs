@@ -48,10 +48,7 @@ pub fn take<'a>(row: &Row, args: &'a [u8]) -> Result<Vec<std::borrow::Cow<'a, [u
             take(&mut rest, &mut words, MAX_ARGV);
             return Ok(words);
         }
-        Args::Raw => {
-            take(&mut rest, &mut words, usize::MAX);
-            return Ok(words);
-        }
+        Args::Raw => return Ok(all(rest)),
     };
     let (least, most, how) = counted;
     take(&mut rest, &mut words, most);
@@ -61,6 +58,12 @@ pub fn take<'a>(row: &Row, args: &'a [u8]) -> Result<Vec<std::borrow::Cow<'a, [u
         return wrong(how);
     }
     Ok(words)
+}
+
+/// Every word of `args`: those of a `Raw` directive.
+pub fn all(args: &[u8]) -> Vec<std::borrow::Cow<'_, [u8]>> {
+    let mut rest = args;
+    std::iter::from_fn(|| (!rest.is_empty()).then(|| lex::getword_conf(&mut rest))).collect()
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@
 //! The same pass over an `.htaccess` finds what turns every request into a 500.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
-use super::directives::{NONFATAL_OVERRIDE, NONFATAL_UNKNOWN, Row};
+use super::directives::{Args, NONFATAL_OVERRIDE, NONFATAL_UNKNOWN, Row};
 use super::load::{self, Htaccess, Known, Loaded, Node, Override, SERVER_LEVEL};
 use super::model::Methods;
 use super::{arity, directives, expr};
@@ -106,7 +106,8 @@ impl Place<'_> {
 struct Line<'a> {
     node: &'a Node,
     row: &'static Row,
-    words: &'a [Cow<'a, [u8]>],
+    /// The words, once somebody asks who was not given them counted.
+    taken: OnceCell<Vec<Cow<'a, [u8]>>>,
     place: &'a Place<'a>,
     known: &'a Known,
     fs: Option<&'a dyn Filesystem>,
@@ -114,10 +115,15 @@ struct Line<'a> {
     methods: &'a RefCell<Methods>,
 }
 
-impl Line<'_> {
+impl<'a> Line<'a> {
+    /// The words as its kind takes them.
+    fn words(&self) -> &[Cow<'a, [u8]>] {
+        self.taken.get_or_init(|| arity::all(self.node.args()))
+    }
+
     /// Word `index`, empty where there is none.
     fn word(&self, index: usize) -> &[u8] {
-        self.words.get(index).map_or(&[], |word| word)
+        self.words().get(index).map_or(&[], |word| word)
     }
 
     /// Word `index` for a message.
@@ -151,6 +157,11 @@ impl Line<'_> {
         }
         Err(format!("{} cannot occur within <Limit> or <LimitExcept> section", spelling(self.row)))
     }
+}
+
+/// The words of a directive whose kind counts them; the others take any number, and most of their handlers look at the text.
+fn counted<'n>(row: &Row, node: &'n Node) -> Result<OnceCell<Vec<Cow<'n, [u8]>>>, String> {
+    if row.args == Args::Raw { Ok(OnceCell::new()) } else { arity::take(row, node.args()).map(OnceCell::from) }
 }
 
 /// The name of a row, with the `>` of a section.
@@ -215,13 +226,13 @@ impl<'a> Checker<'a> {
                 node.skipped = skipped;
                 return !skipped || !node.section;
             }
-            let refused = match arity::take(row, node.args()) {
+            let refused = match counted(row, node) {
                 Err(message) => Some((ProblemKind::Arity, message)),
                 Ok(words) => {
                     let line = Line {
                         node,
                         row,
-                        words: &words,
+                        taken: words,
                         place,
                         known,
                         fs: self.fs,
@@ -246,11 +257,10 @@ impl<'a> Checker<'a> {
     fn section(&mut self, node: &mut Node, place: &Place) {
         let Some(row) = self.known.modules.own(node.known()).next() else { return };
         let mut children = std::mem::take(&mut node.children);
-        let words: Vec<Cow<[u8]>> = node.words().map(Cow::Borrowed).collect();
         let line = Line {
             node,
             row,
-            words: &words,
+            taken: OnceCell::new(),
             place,
             known: self.known,
             fs: self.fs,

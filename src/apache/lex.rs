@@ -7,11 +7,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use nom::IResult;
-use nom::Parser;
-use nom::bytes::complete::{take_while, take_while1};
-use nom::sequence::preceded;
-
 /// Longest logical line of a main configuration file, in bytes with its LF (`VARBUF_MAX_LEN`).
 pub const MAX_LINE: usize = 16 << 20;
 
@@ -42,26 +37,17 @@ pub fn is_space(byte: u8) -> bool {
 
 /// White space taken off both ends.
 pub fn trim(text: &[u8]) -> &[u8] {
-    let start = text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len());
-    let end = text.iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| last + 1);
-    &text[start..end]
+    let text = skip_space(text);
+    &text[..text.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1)]
 }
 
-/// A physical line with its LF, if it has one; fails at the end of the input.
-fn physical_line(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    if input.is_empty() {
-        return Err(nom::Err::Error(nom::error::Error::new(input, nom::error::ErrorKind::Eof)));
-    }
-    let end = memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1);
-    Ok((&input[end..], &input[..end]))
+/// The first physical line, with its LF if it has one; empty at the end of the input.
+fn physical_line(input: &[u8]) -> &[u8] {
+    &input[..memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1)]
 }
 
-/// The part of a physical line before its continuation mark: `None` if the line goes no further. C strings end at NUL,
-/// so a line that holds one neither continues nor has anything after it.
+/// The part of a physical line before its continuation mark: `None` if the line goes no further.
 fn continued(physical: &[u8]) -> Option<&[u8]> {
-    if memchr::memchr(0, physical).is_some() {
-        return None;
-    }
     let line = physical.strip_suffix(b"\n")?;
     line.strip_suffix(b"\r").unwrap_or(line).strip_suffix(b"\\")
 }
@@ -73,17 +59,20 @@ pub fn logical_line(bytes: &[u8], at: usize, limit: usize) -> Option<Line<'_>> {
     let (mut height, mut overcount) = (0, 0);
     let mut measured = 0;
     loop {
-        let Ok((after, physical)) = physical_line(rest) else {
+        let physical = physical_line(rest);
+        if physical.is_empty() {
             if height == 0 {
                 return None;
             }
             overcount = 1;
             break;
-        };
-        rest = after;
+        }
+        rest = &rest[physical.len()..];
         height += 1;
-        let visible = &physical[..memchr::memchr(0, physical).unwrap_or(physical.len())];
-        let part = continued(physical);
+        // C strings end at NUL, so a line that holds one neither continues nor has anything after it.
+        let nul = memchr::memchr(0, physical);
+        let visible = &physical[..nul.unwrap_or(physical.len())];
+        let part = if nul.is_none() { continued(physical) } else { None };
         let text = part.unwrap_or(visible);
         measured = joined.len() + visible.len();
         if joined.is_empty() {
@@ -100,13 +89,13 @@ pub fn logical_line(bytes: &[u8], at: usize, limit: usize) -> Option<Line<'_>> {
         }
     }
     let whole = at..bytes.len() - rest.len();
-    let start = whole.start + bytes[whole.clone()].iter().position(|&byte| !is_space(byte)).unwrap_or(whole.len());
-    let end = bytes[start..whole.end].iter().rposition(|&byte| !is_space(byte)).map_or(start, |last| start + last + 1);
+    let start = whole.end - skip_space(&bytes[whole.clone()]).len();
+    let span = start..start + trim(&bytes[start..whole.end]).len();
     let text = match joined {
         Cow::Borrowed(text) => Cow::Borrowed(trim(text)),
         Cow::Owned(text) => Cow::Owned(trim(&text).to_vec()),
     };
-    Some(Line { whole, span: start..end, text, height, overcount, too_long: measured > limit })
+    Some(Line { whole, span, text, height, overcount, too_long: measured > limit })
 }
 
 /// Every logical line of a file.
@@ -119,23 +108,9 @@ pub fn logical_lines(bytes: &[u8], limit: usize) -> impl Iterator<Item = Line<'_
     })
 }
 
-/// A word in quotes, from the opening to the closing quote or to the end where that is missing.
-fn quoted(quote: u8, input: &[u8]) -> IResult<&[u8], &[u8]> {
-    let mut end = 1;
-    while end < input.len() && input[end] != quote {
-        let escapes = input[end] == b'\\' && input.get(end + 1).is_some_and(|&next| next == quote || next == b'\\');
-        end += if escapes { 2 } else { 1 };
-    }
-    let end = (end + 1).min(input.len());
-    Ok((&input[end..], &input[..end]))
-}
-
-/// The raw text of a word, quotes included.
-fn raw_word(input: &[u8]) -> IResult<&[u8], &[u8]> {
-    match input.first() {
-        Some(&quote @ (b'"' | b'\'')) => quoted(quote, input),
-        _ => take_while1(|byte| !is_space(byte)).parse(input),
-    }
+/// White space taken off the start.
+fn skip_space(text: &[u8]) -> &[u8] {
+    &text[text.iter().position(|&byte| !is_space(byte)).unwrap_or(text.len())..]
 }
 
 /// The quote that a raw word begins with, if it does.
@@ -152,7 +127,7 @@ pub fn without_quotes(raw: &[u8]) -> &[u8] {
 pub fn word_value(raw: &[u8]) -> Cow<'_, [u8]> {
     let (inner, quote) = (without_quotes(raw), quote_of(raw));
     let escapes = |at: usize| inner.get(at + 1).is_some_and(|&next| next == b'\\' || Some(next) == quote);
-    if !memchr::memchr_iter(b'\\', inner).any(escapes) {
+    if !inner.iter().enumerate().any(|(at, &byte)| byte == b'\\' && escapes(at)) {
         return Cow::Borrowed(inner);
     }
     let mut value = Vec::with_capacity(inner.len());
@@ -180,16 +155,9 @@ fn unquoted(text: &[u8], quote: u8) -> &[u8] {
 /// `ap_getword_conf`: the next word of `line`, which moves on to the one after it. Empty at the end of the line, and
 /// for an empty quoted word.
 pub fn getword_conf<'a>(line: &mut &'a [u8]) -> Cow<'a, [u8]> {
-    match preceded(take_while(is_space), raw_word).parse(line) as IResult<&[u8], &[u8]> {
-        Ok((rest, raw)) => {
-            *line = &rest[rest.iter().position(|&byte| !is_space(byte)).unwrap_or(rest.len())..];
-            word_value(raw)
-        }
-        Err(_) => {
-            *line = &[];
-            Cow::Borrowed(&[])
-        }
-    }
+    let word = next_word(line).map(word_value);
+    *line = skip_space(line);
+    word.unwrap_or_default()
 }
 
 /// `ap_getword_white`: text up to white space, no quoting; `line` moves on past that white space.
@@ -202,9 +170,15 @@ pub fn getword_white<'a>(line: &mut &'a [u8]) -> &'a [u8] {
 
 /// The raw text of the next word of `line`, which moves on behind it; `None` at the end of the line.
 pub fn next_word<'a>(line: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (after, raw) = preceded(take_while(is_space), raw_word).parse(line).ok()?;
+    let text = skip_space(line);
+    let end = match quote_of(text) {
+        // Up to the closing quote, or to the end where that is missing.
+        Some(quote) => (unquoted(&text[1..], quote).len() + 2).min(text.len()),
+        None => text.iter().position(|&byte| is_space(byte)).unwrap_or(text.len()),
+    };
+    let (raw, after) = text.split_at(end);
     *line = after;
-    Some(raw)
+    (!raw.is_empty()).then_some(raw)
 }
 
 /// Every word of `line` with the range of its raw text.

@@ -225,7 +225,7 @@ fn known_authn(line: &Line, name: &[u8], defined: &Defined) -> Result<(), String
 
 /// `AuthBasicProvider`, `AuthDigestProvider`, `AuthFormProvider`: every word a known provider.
 pub(super) fn authn_providers(line: &Line, defined: &Defined) -> Result<(), String> {
-    for word in line.words {
+    for word in line.words() {
         known_authn(line, word, defined)?;
         if line.row.name == "AuthDigestProvider" && authn_provider(word).is_some_and(|(_, _, digest)| !digest) {
             return Err(format!(
@@ -252,7 +252,7 @@ pub(super) fn allow(line: &Line) -> Result<(), String> {
     if !line.word(0).eq_ignore_ascii_case(b"from") {
         return Err("allow and deny must be followed by 'from'".into());
     }
-    line.words[1..].iter().try_for_each(|word| {
+    line.words()[1..].iter().try_for_each(|word| {
         let is_env = word.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"env="));
         if is_env || word.eq_ignore_ascii_case(b"all") {
             return Ok(());

@@ -9,7 +9,7 @@ use super::values::{atoi, is_one_of};
 pub(super) fn index_options(line: &Line) -> Result<(), String> {
     let (mut none, mut others) = (false, false);
     // An empty word at the end is not looked at.
-    let words = line.words.strip_suffix(&[Cow::Borrowed(&b""[..])]).unwrap_or(line.words);
+    let words = line.words().strip_suffix(&[Cow::Borrowed(&b""[..])]).unwrap_or(line.words());
     for word in words {
         let (sign, bare) = match word.split_first() {
             Some((sign @ (b'+' | b'-'), rest)) => (Some(*sign), rest),

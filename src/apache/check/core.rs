@@ -17,11 +17,11 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
         "servername" => server_name(line),
         "serveralias" if !line.place.vhost => Err(format!("{} only used in <VirtualHost>", line.row.name)),
         "listen" => listen(line),
-        "loglevel" => line.words.iter().try_for_each(|word| log_level(word)),
+        "loglevel" => line.words().iter().try_for_each(|word| log_level(word)),
         "errorlogformat" => error_log_format(line),
         "fileetag" => file_etag(line),
         "registerhttpmethod" => {
-            line.words.iter().for_each(|word| {
+            line.words().iter().for_each(|word| {
                 line.methods.borrow_mut().register(word);
             });
             Ok(())
@@ -34,8 +34,8 @@ pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
             Err(format!("CGIVar: unrecognized rule '{}'", line.lossy(1)))
         }
         "mutex" => mutex(line),
-        "sethandler" | "forcetype" if line.words.len() == 1 => handler(line, name),
-        "limitinternalrecursion" if line.words.iter().any(|word| atoi(word, i64::from(i32::MAX)) < 1) => {
+        "sethandler" | "forcetype" if line.words().len() == 1 => handler(line, name),
+        "limitinternalrecursion" if line.words().iter().any(|word| atoi(word, i64::from(i32::MAX)) < 1) => {
             Err("the recursion limit must be greater than zero".into())
         }
         _ => return None,
@@ -64,7 +64,7 @@ fn option_bits(word: &[u8]) -> Option<u32> {
 fn options(line: &Line) -> Result<(), String> {
     let permitted = line.allowed.map_or(u32::MAX, |allowed| allowed.options);
     let (mut signed, mut all_or_none) = (false, false);
-    for (index, word) in line.words.iter().enumerate() {
+    for (index, word) in line.words().iter().enumerate() {
         let first = index == 0;
         let bare = word.strip_prefix(b"+").or_else(|| word.strip_prefix(b"-"));
         let mixed = Err("either all Options must start with + or -, or no Option may".to_owned());
@@ -94,7 +94,7 @@ fn options(line: &Line) -> Result<(), String> {
 }
 
 fn allow_override(line: &Line) -> Result<(), String> {
-    for word in line.words {
+    for word in line.words() {
         let (key, value) = match word.iter().position(|&byte| byte == b'=') {
             Some(at) => (&word[..at], Some(&word[at + 1..])),
             None => (&word[..], None),
@@ -117,7 +117,7 @@ fn allow_override(line: &Line) -> Result<(), String> {
 
 fn allow_override_list(line: &Line) -> Result<(), String> {
     // The words before a `None` were accepted by then.
-    if line.words.len() > 1 && line.words.iter().any(|word| word.eq_ignore_ascii_case(b"none")) {
+    if line.words().len() > 1 && line.words().iter().any(|word| word.eq_ignore_ascii_case(b"none")) {
         return Err("'None' not allowed with other directives in AllowOverrideList".into());
     }
     Ok(())
@@ -180,7 +180,7 @@ pub(super) fn address(word: &[u8]) -> Option<(Option<&[u8]>, Option<u16>)> {
 }
 
 fn listen(line: &Line) -> Result<(), String> {
-    if line.words.is_empty() || line.words.len() > 2 {
+    if line.words().is_empty() || line.words().len() > 2 {
         return Err("Listen requires 1 or 2 arguments".into());
     }
     match address(line.word(0)) {
@@ -217,7 +217,7 @@ fn log_level(word: &[u8]) -> Result<(), String> {
 }
 
 fn error_log_format(line: &Line) -> Result<(), String> {
-    if line.words.len() < 2 {
+    if line.words().len() < 2 {
         let has_message =
             memchr::memmem::find(line.word(0), b"%M").is_some() || memchr::memmem::find(line.word(0), b"}M").is_some();
         return if has_message {
@@ -270,7 +270,7 @@ const MUTEXES: [(&str, &str); 17] = [
 
 fn mutex(line: &Line) -> Result<(), String> {
     let mechanism = line.word(0).split(|&byte| byte == b':').next().unwrap_or_default();
-    if is_one_of(mechanism, &["none", "no"]) && line.words.len() < 2 {
+    if is_one_of(mechanism, &["none", "no"]) && line.words().len() < 2 {
         return Err("None is not allowed for mutex type default".into());
     }
     let known = ["none", "no", "default", "yes", "flock", "fcntl", "file", "pthread", "sysvsem", "sem", "posixsem"];
@@ -279,7 +279,7 @@ fn mutex(line: &Line) -> Result<(), String> {
     }
     let modules = &line.known.modules;
     let named = |word: &[u8]| MUTEXES.iter().any(|(known, module)| known.as_bytes() == word && modules.has(module));
-    let unknown = line.words.iter().skip(1).find(|word| !named(word) && !word.eq_ignore_ascii_case(b"omitpid"));
+    let unknown = line.words().iter().skip(1).find(|word| !named(word) && !word.eq_ignore_ascii_case(b"omitpid"));
     match unknown {
         // Other people's modules have mutexes of their own.
         Some(word) if !modules.others() => Err(format!("Mutex type {} is not valid", String::from_utf8_lossy(word))),

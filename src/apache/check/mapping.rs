@@ -10,7 +10,7 @@ use crate::fs;
 
 /// What the owner of a directive says about its arguments; `None`: not one of these.
 pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
-    let words: Vec<&[u8]> = line.words.iter().map(|word| &**word).collect();
+    let words: Vec<&[u8]> = line.words().iter().map(|word| &**word).collect();
     let raw = line.node.args();
     Some(match name {
         "alias" | "aliasmatch" | "scriptalias" | "scriptaliasmatch" => {

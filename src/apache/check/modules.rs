@@ -10,7 +10,7 @@ use crate::apache::expr;
 pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Result<(), String>> {
     Some(match name {
         "allowmethods" => allow_methods(line),
-        "action" => match line.words.get(2) {
+        "action" => match line.words().get(2) {
             Some(word) if !word.eq_ignore_ascii_case(b"virtual") => {
                 Err(format!("unrecognized option '{}'", line.lossy(2)))
             }
@@ -51,7 +51,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         ),
         "proxypass" | "proxypassmatch" => super::proxy::proxy_pass(line),
         "proxypassreverse"
-            if line.words.len() < 2
+            if line.words().len() < 2
                 && line.place.within(&["location", "locationmatch", "proxy", "proxymatch"]).is_none() =>
         {
             Err("ProxyPassReverse needs a path when not defined in a location".into())
@@ -100,7 +100,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             "illegal protocol",
         ),
         "h2pushpriority" => require(
-            line.words.len() < 2
+            line.words().len() < 2
                 || digits(line.word(1)).is_some()
                 || is_one_of(line.word(1), &["after", "before", "interleaved"]),
             "dependency must be one of 'After', 'Before' or 'Interleaved'",
@@ -109,7 +109,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             Ok(_) => Ok(()),
             Err(message) => Err(format!("SSLRequire: {message}")),
         },
-        "sslciphersuite" | "sslproxyciphersuite" if line.words.len() > 1 => require(
+        "sslciphersuite" | "sslproxyciphersuite" if line.words().len() > 1 => require(
             is_one_of(line.word(0), &["ssl", "tlsv1.3"]),
             &format!("protocol '{}' not supported", line.lossy(0)),
         ),
@@ -145,7 +145,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             let word = line.word(0).strip_prefix(b"-").unwrap_or(line.word(0));
             require(is_time(word), "LDAPConnectionPoolTTL has wrong format")
         }
-        "logmessage" => line.words.iter().skip(1).try_for_each(|word| {
+        "logmessage" => line.words().iter().skip(1).try_for_each(|word| {
             require(
                 is_one_of(word, &["hook=", "expr="]),
                 &format!("invalid argument {}", String::from_utf8_lossy(word)),
@@ -156,22 +156,22 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         | "luahookcheckuserid"
         | "luahooktranslatename"
         | "luahookpretranslate"
-            if line.words.len() > 2 =>
+            if line.words().len() > 2 =>
         {
             require(is_one_of(line.word(2), &["early", "late"]), "third argument must be 'early' or 'late'")
         }
         "luamaphandler" => super::values::regex(line.word(0)),
         "mdcertificatefile" | "mdcertificatekeyfile" | "mdmember" | "mdmembers" => {
             let alone =
-                line.words.len() == 1 && is_one_of(line.word(0), &["auto", "manual"]) && name.starts_with("mdmember");
+                line.words().len() == 1 && is_one_of(line.word(0), &["auto", "manual"]) && name.starts_with("mdmember");
             let inside = line.place.within(&["mdomainset", "mdomain"]).is_some();
             require(
                 alone || inside,
                 &format!("{} is only valid inside a '<MDomainSet' context, not here", line.row.name),
             )
         }
-        "mdomain" => require(!line.words.is_empty(), "needs at least one domain name"),
-        "mdprivatekeys" => require(!line.words.is_empty(), "needs to specify the private key type"),
+        "mdomain" => require(!line.words().is_empty(), "needs at least one domain name"),
+        "mdprivatekeys" => require(!line.words().is_empty(), "needs to specify the private key type"),
         "mdhttpproxy" => require(memchr::memchr(b':', line.word(0)).is_some(), "missing uri scheme"),
         "memcacheconnttl" | "redisconnpoolttl" | "redistimeout" => require(
             is_time(line.word(0)) && atoi(line.word(0), i64::MAX) <= 3600,
@@ -204,7 +204,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
         }
         "userdir" => require(!line.node.args().is_empty(), "UserDir requires an argument"),
         "watchdoginterval" => require(is_time(line.word(0)), "unparse-able WatchdogInterval setting"),
-        "addoutputfilterbytype" if line.words.len() < 2 => {
+        "addoutputfilterbytype" if line.words().len() < 2 => {
             Err("AddOutputFilterByType requires at least two arguments".into())
         }
         "addoutputfilterbytype" => filter(line, line.word(0), defined),
@@ -228,7 +228,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
                 "enableenv=",
                 "preservescontentlength",
             ];
-            line.words.iter().skip(1).take_while(|word| !word.starts_with(b"cmd=")).try_for_each(|word| {
+            line.words().iter().skip(1).take_while(|word| !word.starts_with(b"cmd=")).try_for_each(|word| {
                 require(is_one_of(word, &known), &format!("unexpected parameter: `{}'", String::from_utf8_lossy(word)))
             })
         }
@@ -245,7 +245,7 @@ pub(super) fn check(line: &Line, name: &str, defined: &mut Defined) -> Option<Re
             let bad = line.word(0).iter().any(|byte| matches!(byte, b'=' | b'&' | b';'));
             require(!bad, &format!("{} cannot contain '=', ';' or '&'", line.row.name))
         }
-        "brotlifilternote" | "deflatefilternote" if line.words.len() > 1 => require(
+        "brotlifilternote" | "deflatefilternote" if line.words().len() > 1 => require(
             is_one_of(line.word(0), &["input", "output", "ratio"]),
             &format!("unknown note type {}", line.lossy(0)),
         ),
@@ -258,24 +258,24 @@ pub(super) fn require(holds: bool, message: &str) -> Result<(), String> {
 }
 
 fn all(line: &Line, fits: impl Fn(&[u8]) -> bool, message: &str) -> Result<(), String> {
-    match line.words.iter().find(|word| !fits(word)) {
+    match line.words().iter().find(|word| !fits(word)) {
         Some(word) => Err(format!("{}: {message} '{}'", line.row.name, String::from_utf8_lossy(word))),
         None => Ok(()),
     }
 }
 
 fn allow_methods(line: &Line) -> Result<(), String> {
-    if line.words.is_empty() {
+    if line.words().is_empty() {
         return Err("AllowMethods: no method or 'reset' keyword given".into());
     }
     if line.word(0).eq_ignore_ascii_case(b"reset") {
-        return require(line.words.len() == 1, "AllowMethods: 'reset' keyword cannot be used with methods");
+        return require(line.words().len() == 1, "AllowMethods: 'reset' keyword cannot be used with methods");
     }
-    line.words.iter().try_for_each(|word| method(line, word))
+    line.words().iter().try_for_each(|word| method(line, word))
 }
 
 fn cache_enable(line: &Line) -> Result<(), String> {
-    let (kind, url) = (line.word(0), line.words.get(1));
+    let (kind, url) = (line.word(0), line.words().get(1));
     if kind.starts_with(b"/") {
         return Err(format!("provider ({}) starts with a '/', are url and provider switched?", line.lossy(0)));
     }
@@ -297,7 +297,7 @@ fn ldap_url(line: &Line) -> Result<(), String> {
         "Bad scope encountered while parsing LDAP URL.",
     )?;
     require(
-        line.words.len() < 2 || is_one_of(line.word(1), &["none", "ssl", "tls", "starttls"]),
+        line.words().len() < 2 || is_one_of(line.word(1), &["none", "ssl", "tls", "starttls"]),
         "Invalid LDAP connection mode setting: must be one of NONE, SSL, or TLS/STARTTLS",
     )
 }
@@ -314,7 +314,7 @@ fn cache_directories(line: &Line, name: &str, defined: &mut Defined) -> Result<(
 
 /// `CustomLog FILE FORMAT [env=…|expr=…]`.
 fn custom_log(line: &Line) -> Result<(), String> {
-    let Some(condition) = line.words.get(2) else { return Ok(()) };
+    let Some(condition) = line.words().get(2) else { return Ok(()) };
     let start = |prefix: &[u8]| condition.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if start(b"env=") {
         let variable = condition[4..].strip_prefix(b"!").unwrap_or(&condition[4..]);
@@ -357,12 +357,12 @@ fn directory_index_redirect(line: &Line) -> Result<(), String> {
 }
 
 fn remote_exceptions(line: &Line) -> Result<(), String> {
-    require(!line.words.is_empty(), "RemoteIPProxyProtocolExceptions requires an argument")?;
+    require(!line.words().is_empty(), "RemoteIPProxyProtocolExceptions requires an argument")?;
     all(line, |word| Network::parse(word).is_ok(), "ip address appears to be invalid")
 }
 
 fn request_read_timeout(line: &Line) -> Result<(), String> {
-    line.words.iter().try_for_each(|word| {
+    line.words().iter().try_for_each(|word| {
         let Some(equals) = memchr::memchr(b'=', word) else {
             return Err("invalid RequestReadTimeout parameter, it must be in the form 'key=value'".to_owned());
         };

@@ -115,7 +115,7 @@ fn parameters<'w>(line: &Line, target: &[u8], words: impl Iterator<Item = &'w [u
 /// `ProxyPass [PATH] TARGET [key=value …]` (`add_pass`); inside a `<Location>` there is no path.
 pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
     let in_location = line.place.within(&["location", "locationmatch"]).is_some();
-    let mut words = line.words.iter().map(|word| &**word);
+    let mut words = line.words().iter().map(|word| &**word);
     let mut matches = line.row.name == "ProxyPassMatch";
     let mut path = if in_location { None } else { words.next() };
     if path == Some(b"~") {
@@ -127,7 +127,7 @@ pub(super) fn proxy_pass(line: &Line) -> Result<(), String> {
         return Err("regular expression could not be compiled".into());
     }
     let mapping = |word: &[u8]| word.get(..8).is_some_and(|start| start.eq_ignore_ascii_case(b"mapping="));
-    if line.words.iter().any(|word| mapping(word) && !is_one_of(&word[8..], &["encoded", "servlet"])) {
+    if line.words().iter().any(|word| mapping(word) && !is_one_of(&word[8..], &["encoded", "servlet"])) {
         return Err("unknown mapping".into());
     }
     let mut rest = words.filter(|word| !is_one_of(word, KEYWORDS) && !mapping(word));
@@ -174,7 +174,7 @@ fn worker_url(target: &[u8]) -> Result<(), String> {
 pub(super) fn balancer_member(line: &Line) -> Result<(), String> {
     let inside = line.place.within(&["proxy", "proxymatch"]).is_some();
     let mut words =
-        line.words.iter().filter(|word| !word.contains(&b'=') || memchr::memmem::find(word, b"://").is_some());
+        line.words().iter().filter(|word| !word.contains(&b'=') || memchr::memmem::find(word, b"://").is_some());
     let first = words.next();
     let balancer = if inside { None } else { first };
     let member = if inside { first } else { words.next() };
@@ -190,7 +190,7 @@ pub(super) fn balancer_member(line: &Line) -> Result<(), String> {
         memchr::memmem::find(member, b"://").is_some() || member.starts_with(b"unix:"),
         &format!("BalancerMember: unable to parse URL: {}", String::from_utf8_lossy(member)),
     )?;
-    let rest = line.words.iter().filter(|word| *word != member && Some(*word) != balancer);
+    let rest = line.words().iter().filter(|word| *word != member && Some(*word) != balancer);
     parameters(line, member, rest.map(|word| &**word))
 }
 
@@ -202,9 +202,9 @@ pub(super) fn proxy_set(line: &Line) -> Result<(), String> {
     }
     // Inside a section its own URL is the target, which may be a balancer or a worker: any parameter of either will do.
     if inside {
-        return pairs(line.words.iter().map(|word| &**word), "ProxySet");
+        return pairs(line.words().iter().map(|word| &**word), "ProxySet");
     }
-    parameters(line, line.word(0), line.words[1..].iter().map(|word| &**word))
+    parameters(line, line.word(0), line.words()[1..].iter().map(|word| &**word))
 }
 
 fn pairs<'w>(words: impl Iterator<Item = &'w [u8]>, name: &str) -> Result<(), String> {
@@ -216,8 +216,8 @@ fn pairs<'w>(words: impl Iterator<Item = &'w [u8]>, name: &str) -> Result<(), St
 
 /// `ProxyHCTemplate NAME key=value …`.
 pub(super) fn template(line: &Line) -> Result<(), String> {
-    require(!line.words.is_empty(), "missing template name for ProxyHCTemplate")?;
-    pairs(line.words[1..].iter().map(|word| &**word), "ProxyHCTemplate")
+    require(!line.words().is_empty(), "missing template name for ProxyHCTemplate")?;
+    pairs(line.words()[1..].iter().map(|word| &**word), "ProxyHCTemplate")
 }
 
 /// `ProxyHCExpr NAME EXPRESSION` and `ProxyFCGISetEnvIf CONDITION NAME [VALUE]`.

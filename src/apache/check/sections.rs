@@ -42,7 +42,7 @@ pub(super) fn open<'a>(line: &'a Line<'a>) -> Result<Place<'a>, String> {
             if place.vhost {
                 return Err("<VirtualHost> cannot occur within <VirtualHost> section".into());
             }
-            for word in line.words {
+            for word in line.words() {
                 super::core::virtual_host_address(word)?;
             }
             inner.vhost = true;
@@ -125,7 +125,7 @@ fn condition(line: &Line) -> Result<(), String> {
 fn limit(line: &Line) -> Result<u64, String> {
     let except = line.node.name() == "limitexcept";
     let mut limited: u64 = 0;
-    for word in line.words {
+    for word in line.words() {
         let number = match line.methods.borrow().number(word) {
             M_TRACE if !except => return Err("TRACE cannot be controlled by <Limit>, see TraceEnable".into()),
             M_INVALID if line.allowed.is_some() => {
@@ -157,11 +157,13 @@ pub(super) fn close(line: &Line, children: &[Node], defined: &mut Defined) -> Re
     match line.node.name() {
         "directory" | "directorymatch" | "location" | "locationmatch" | "files" | "filesmatch" | "proxy"
         | "proxymatch"
-            if line.words.len() > words =>
+            if line.words().len() > words =>
         {
             Err(format!("Multiple {}> arguments not (yet) supported", line.row.name))
         }
-        "if" | "elseif" if line.words.len() > 1 => Err(format!("Multiple {}> arguments not supported", line.row.name)),
+        "if" | "elseif" if line.words().len() > 1 => {
+            Err(format!("Multiple {}> arguments not supported", line.row.name))
+        }
         "requireall" | "requireany" | "requirenone" => access::container(line, children),
         "authzprovideralias" | "authnprovideralias" => access::register_alias(line, defined),
         _ => Ok(()),

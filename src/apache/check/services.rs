@@ -40,7 +40,7 @@ const OPENSSL_COMMANDS: [&str; 27] = [
 
 /// Checks a directive; `None`: it is none that is checked here.
 pub(super) fn check(line: &Line, name: &str) -> Option<Result<(), String>> {
-    let words = &line.words;
+    let words = line.words();
     Some(match name {
         "cachekeybaseurl" => {
             let word = line.word(0);

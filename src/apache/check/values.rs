@@ -301,7 +301,7 @@ fn table(line: &Line, value: Value) -> Result<(), String> {
     let one_of = |words: &[&str]| format!("must be one of {}", words.join(", "));
     match value {
         Word(words) if !is_one_of(line.word(0), words) => wrong(&one_of(words)),
-        Words(words) => match line.words.iter().find(|word| !is_one_of(unsigned(word), words)) {
+        Words(words) => match line.words().iter().find(|word| !is_one_of(unsigned(word), words)) {
             Some(word) => {
                 Err(format!("{}: unknown option '{}', {}", line.row.name, String::from_utf8_lossy(word), one_of(words)))
             }
