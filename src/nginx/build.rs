@@ -57,8 +57,23 @@ impl Build {
         self.modules.binary_search_by(|known| known.as_str().cmp(module)).is_ok()
     }
 
-    /// Adds what a `load_module` loads: the module that its file is named after.
+    /// Adds what a `load_module` loads: the module that its file is named after, and of `mail` and `stream` what is built
+    /// into the same file.
     pub fn load(&mut self, module: &str) {
+        let family = match module {
+            "ngx_mail_module" => "ngx_mail_",
+            "ngx_stream_module" => "ngx_stream_",
+            _ => "",
+        };
+        // A database needs a library, and its module a file of its own.
+        let inside = |name: &&str| !family.is_empty() && name.starts_with(family) && !name.contains("geoip");
+        for name in directives::all().iter().map(|row| row.module).filter(inside).filter(|name| official(name)) {
+            self.add(name);
+        }
+        self.add(module);
+    }
+
+    fn add(&mut self, module: &str) {
         if let Err(at) = self.modules.binary_search_by(|known| known.as_str().cmp(module)) {
             self.modules.insert(at, module.to_owned());
         }

@@ -9,6 +9,7 @@ mod access;
 mod core;
 mod finish;
 mod http;
+mod images;
 mod limits;
 mod listen;
 mod logs;
@@ -17,6 +18,7 @@ mod proxy;
 mod rewrite;
 mod scope;
 mod setter;
+mod sticky;
 mod stream;
 mod tables;
 mod upstream;
@@ -461,9 +463,16 @@ mod tests {
             let &[context, text, old, new] = columns.as_slice() else { panic!("four columns: {line}") };
             let text = match context {
                 "server" => format!("events {{}}\nhttp {{\nserver {{\n{text}\n}}\n}}\n"),
+                "image_filter" => format!(
+                    "load_module ngx_http_image_filter_module.so; events {{}}\nhttp {{\nserver {{ location / {{\n{text}\n}}\n}}\n}}\n"
+                ),
                 _ => format!("events {{}}\nhttp {{\n{text}\n}}\n"),
             };
             for (version, recorded) in [("1.22.1", old), ("1.31.3", new)] {
+                // That build has no such module.
+                if recorded == "-" {
+                    continue;
+                }
                 let said = verdict(&text, version);
                 if without_pcre(&said) != without_pcre(recorded) {
                     wrong.push(format!("{version}: {text}\n  nginx: {recorded}\n  here:  {said}"));

@@ -1,4 +1,4 @@
-//! Small setters of small modules: browsers, `userid`, caches of certificates, `sticky`, `least_time`.
+//! Small setters of small modules: browsers, `userid`, caches of certificates, `least_time`.
 
 use super::upstream::url;
 use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
@@ -58,6 +58,9 @@ impl<'a> Checker<'a> {
                 block.once(row.name)?;
                 self.sticky(directive, values, block)?;
             }
+            "image_filter" => self.image_filter(directive, values, block)?,
+            "image_filter_jpeg_quality" | "image_filter_webp_quality" => self.image_quality(directive, first, block)?,
+            "image_filter_sharpen" => self.text(first, directive, block)?,
             "tunnel_pass" => {
                 block.once(row.name)?;
                 if first.contains(&b'$') {
@@ -72,23 +75,6 @@ impl<'a> Checker<'a> {
             _ => return Ok(false),
         }
         Ok(true)
-    }
-
-    fn sticky(&mut self, directive: Placed<'a>, values: &[&[u8]], block: &Block<'a>) -> Verdict {
-        match values {
-            [b"route", names @ ..] => {
-                for name in names {
-                    let Some(name) = name.strip_prefix(b"$") else {
-                        return bad(format!("invalid variable name \"{}\"", show(name)));
-                    };
-                    self.variables(block.context).mention(name, Some(directive.origin()))?;
-                }
-                Ok(())
-            }
-            [b"cookie" | b"learn", ..] => Ok(()),
-            [word, ..] => bad(format!("unknown parameter \"{}\"", show(word))),
-            [] => Ok(()),
-        }
     }
 }
 
