@@ -120,6 +120,7 @@ causes! {
     UPSTREAM_INVALID_URL: "upstream-invalid-url", "content", Some("invalid URL prefix"), "the address of the back end is malformed";
     UPSTREAM_NO_RESOLVER: "upstream-no-resolver", "content", Some("no resolver defined to resolve"), "the name of the back end is computed and there is no `resolver`";
     UPSTREAM_NONE_LIVE: "upstream-none-live", "content", Some("no live upstreams"), "every server of the group is marked `down`";
+    MEMCACHED_KEY_UNSET: "memcached-key-unset", "content", Some("the \"$memcached_key\" variable is not set"), "nothing gives `$memcached_key` a value, so memcached cannot be asked";
     X_ACCEL: "x-accel", "content", None, "the back end's X-Accel-Redirect leads here";
     THIRD_PARTY: "third-party", "content", None, "a module that is not simulated decides";
 

@@ -236,7 +236,8 @@ impl Settings<'_> {
                 Arc::make_mut(&mut conf.auth).user_file = Setting::new(Some(file), origin);
             }
             (b"auth_request", [uri]) => {
-                let uri = (*uri != b"off").then(|| (*uri).into());
+                // An empty one asks nobody either (case `memcached-without-a-key`).
+                let uri = (*uri != b"off" && !uri.is_empty()).then(|| (*uri).into());
                 Arc::make_mut(&mut conf.auth).request = Setting::new(uri, origin);
             }
             (b"auth_request_set", [variable, value]) => {

@@ -71,6 +71,10 @@ pub(super) fn tell(teller: &Teller) -> Option<Sentences> {
             format!("every server of the group is marked `down`, beginning with {decider}"),
             ["nginx has nobody to ask and answers itself; no back end sees the request".to_owned()],
         ),
+        "memcached-key-unset" => sentences(
+            format!("{decider} asks memcached for `$memcached_key`, which has no value"),
+            ["the key is `set` in the location or by a `map`; what is set for another location does not count here".to_owned()],
+        ),
         "upstream-no-resolver" => sentences(
             format!("{decider} computes the name of its back end, and no `resolver` is set to look it up"),
             ["names that are written out are looked up when nginx starts; computed ones need a `resolver`, unless an `upstream` \

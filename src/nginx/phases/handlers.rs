@@ -16,6 +16,7 @@ use crate::fs::{Errno, FileKind, Stat};
 use crate::nginx::filters;
 use crate::nginx::upstream::Target;
 use crate::nginx::variables::headers::find_argument;
+use crate::nginx::variables::{self, Value};
 use crate::outcome::{Decision, Related};
 use crate::source::{Origin, Setting};
 use crate::trace::nginx::Event;
@@ -33,6 +34,9 @@ pub(super) fn handler<'a>(handler: &'a Setting<Handler>, r: &mut HttpRequest<'a>
             };
             if !takes_method {
                 return method(origin, r);
+            }
+            if *kind == PassKind::Memcached {
+                memcached_key(origin, r, cx)?;
             }
             match url.as_literal() {
                 Some(url) => {
@@ -82,6 +86,23 @@ fn method<T>(origin: Option<Origin>, r: &HttpRequest) -> Flow<T> {
 /// All but memcached hand the body on.
 fn read_body<'a>(kind: PassKind, r: &mut HttpRequest<'a>, cx: &Cx<'a>) -> Flow {
     if kind == PassKind::Memcached { ControlFlow::Continue(()) } else { body::read(r, cx) }
+}
+
+/// `ngx_http_memcached_create_request`: without a `$memcached_key` there is nothing to ask for.
+fn memcached_key<'a>(origin: Option<Origin>, r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow {
+    let key = cx.variables.id(b"memcached_key");
+    match variables::kept(r, cx, key) {
+        Value::Text(key) if !key.is_empty() => ControlFlow::Continue(()),
+        Value::Text(_) | Value::NotFound => {
+            error(500, Decision::new(causes::MEMCACHED_KEY_UNSET).by(origin).with(r.related()))
+        }
+        Value::Unknown(question) => {
+            match cx.inquiry.choose(question, &["`$memcached_key` holds a key", "`$memcached_key` is empty"]) {
+                0 => ControlFlow::Continue(()),
+                _ => error(500, Decision::new(causes::MEMCACHED_KEY_UNSET).by(origin).with(r.related())),
+            }
+        }
+    }
 }
 
 /// Whether the address names a group; one whose servers are all `down` answers 502 without asking anybody
