@@ -86,8 +86,11 @@ const PREFIX: &[u8] = b"/usr/share/nginx";
 pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
     let loaded = Arc::new(include::load(&options.config, fs));
     let (build, notes) = Build::resolve(options);
-    let problems = check::check(&loaded, &build);
+    let mut problems = check::check(&loaded, &build);
     let prefix = options.prefix.as_deref().map_or(PREFIX, |prefix| prefix.as_os_str().as_bytes());
+    if first_refusal(&problems).is_none() {
+        problems.extend(check::databases(&loaded, prefix, fs));
+    }
     let conf_prefix: Box<[u8]> = loaded.conf_prefix.as_os_str().as_bytes().into();
     let main =
         |name: &[u8]| loaded.main_directives().find(|placed| placed.directive.name().value(&loaded.sources) == name);

@@ -7,6 +7,7 @@
 
 mod access;
 mod core;
+mod databases;
 mod finish;
 mod http;
 mod images;
@@ -24,6 +25,8 @@ mod tables;
 mod upstream;
 pub mod value;
 mod variables;
+
+pub(super) use databases::databases;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

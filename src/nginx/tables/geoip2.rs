@@ -18,7 +18,7 @@ use crate::request::Peer;
 use crate::source::Origin;
 
 /// The largest database that is read, in bytes.
-const LARGEST: u64 = 256 << 20;
+pub(in crate::nginx) const LARGEST: u64 = 256 << 20;
 
 /// One variable of a database.
 #[derive(Debug)]
@@ -54,6 +54,11 @@ pub(super) fn define(database: &[u8], lines: &[Entry], table: &mut Table) {
         };
         table.define(name, Definition::Database(Box::new(lookup)), Some(line.origin));
     }
+}
+
+/// Whether these are the bytes of a database.
+pub(in crate::nginx) fn is_database(bytes: &[u8]) -> bool {
+    Reader::from_source(bytes).is_ok()
 }
 
 impl Lookup {
