@@ -5,7 +5,7 @@ pub(crate) mod allowmethods;
 pub(crate) mod authn;
 pub(crate) mod authz_core;
 pub(crate) mod compat;
-mod digest;
+pub(crate) mod digest;
 pub(crate) mod form;
 pub(crate) mod providers;
 pub(crate) mod ssl;

@@ -612,7 +612,14 @@ fn dispatch(module: &str, cmd: &Command, draft: &mut Draft, dir: &mut DirConf, a
         "core_module" | "http_module" => core::command(cmd, &mut records.core, &mut dir.core),
         "access_compat_module" => access::compat::command(cmd, record!(dir.access_compat)),
         "authz_core_module" => authz_core::command(cmd, record!(dir.authz_core), aliases),
-        "authn_core_module" => record!(dir.authn_core).command(cmd),
+        "authn_core_module" => {
+            record!(dir.authn_core).command(cmd);
+            // Two modules read this one.
+            if cmd.name == "AuthName" {
+                record!(dir.auth_digest).command(cmd, aliases);
+            }
+        }
+        "auth_digest_module" => record!(dir.auth_digest).command(cmd, aliases),
         "auth_basic_module" => record!(dir.auth_basic).command(cmd, aliases),
         "auth_form_module" => record!(dir.auth_form).command(cmd),
         "authn_file_module" => record!(dir.authn_file).command(cmd),

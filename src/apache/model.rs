@@ -314,6 +314,8 @@ records! {
         authn_core: access::authn::CoreRecord, merge;
         /// mod_auth_basic.
         auth_basic: access::authn::BasicRecord, merge;
+        /// mod_auth_digest.
+        auth_digest: access::digest::DirRecord, merge;
         /// mod_auth_form.
         auth_form: access::form::DirRecord, merge;
         /// mod_authn_file.

@@ -107,6 +107,8 @@ causes! {
     AUTHNAME_MISSING: "authname-missing", "check_user_id", Some("AH01615"), "authentication needs an AuthName";
     AUTHTYPE_WITHOUT_REQUIRE: "authtype-without-require", "access_checker_ex", Some("AH01627"), "an AuthType is set, and no rule says who may";
     AUTHTYPE_WITHOUT_MODULE: "authtype-without-module", "check_user_id", Some("AH01796"), "no loaded module does this AuthType";
+    DIGEST_URI: "digest-uri", "check_user_id", Some("AH01786"), "the digest login is for another URI";
+    DIGEST_NONCE: "digest-nonce", "check_user_id", Some("AH01776"), "the nonce of the digest login is not good";
     FORM_LOGIN: "form-login", "check_user_id", None, "there is no login, and the client is sent to the login page";
     FORM_LOGOUT: "form-logout", "handler", None, "the client has logged out and is sent on";
     BASIC_FAKE: "basic-fake", "fixups", Some("AH02455"), "the credentials to be passed on cannot be evaluated";

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 
-use crate::apache::access::digest;
 use crate::apache::access::providers::{Aliases, MAX_FILE};
 use crate::apache::expr::{self, Failure, StringExpr};
 use crate::apache::model::{Command, DirConf, PerDir};
@@ -114,7 +113,7 @@ impl Fake {
     }
 }
 
-fn provider(name: &[u8], aliases: &Aliases) -> Provider {
+pub(super) fn provider(name: &[u8], aliases: &Aliases) -> Provider {
     match name.to_ascii_lowercase().as_slice() {
         b"file" => Provider::File,
         b"anon" => Provider::Anon,
@@ -338,44 +337,125 @@ fn check_password<'c>(
     }
 }
 
-/// mod_authn_file: the first line whose text before the colon is the user decides.
-fn file<'c>(user: &[u8], password: &[u8], r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Answer {
-    let Some(file) = r.per_dir.authn_file.as_ref().and_then(|record| record.file.clone()) else {
-        return Answer::Error("AH01619", None);
+/// Why an AuthUserFile gives no users.
+enum UserFile {
+    /// AUTH_GENERAL_ERROR, with its log number.
+    Error(&'static str, Option<Origin>),
+    Unknown,
+}
+
+/// The text of the AuthUserFile; the numbers are logged where none is named, and where it cannot be opened.
+fn user_file(
+    r: &RequestRec,
+    cx: &Cx,
+    (unnamed, closed): (&'static str, &'static str),
+) -> Result<(Arc<[u8]>, Option<Origin>), UserFile> {
+    let Some(file) = r.per_dir.authn_file.as_ref().and_then(|record| record.file.as_ref()) else {
+        return Err(UserFile::Error(unnamed, None));
     };
-    let text = match cx.disk.read(Path::new(OsStr::from_bytes(&file.value)), MAX_FILE) {
-        // The one file that need not be regular (ap_pcfg_openfile).
-        _ if file.value == b"/dev/null" => Arc::default(),
-        Err(_) => return Answer::Error("AH01620", file.origin),
-        Ok(Fact::Known(text)) => text,
+    // The one file that need not be regular (ap_pcfg_openfile).
+    if file.value == b"/dev/null" {
+        return Ok((Arc::default(), file.origin));
+    }
+    match cx.disk.read(Path::new(OsStr::from_bytes(&file.value)), MAX_FILE) {
+        Err(_) => Err(UserFile::Error(closed, file.origin)),
+        Ok(Fact::Known(text)) => Ok((text, file.origin)),
         Ok(Fact::Unknown(question)) => {
             cx.inquiry.unanswerable(Question::at(question.subject, file.origin));
-            return Answer::Unknown;
+            Err(UserFile::Unknown)
         }
+    }
+}
+
+/// The lines that are neither empty nor a comment.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let lines = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
+    lines.filter(|line| !line.is_empty() && !line.starts_with(b"#"))
+}
+
+/// What providers have of a user in a realm.
+pub(super) enum Hash {
+    /// The hash of user, realm and password, and the file it stands in.
+    Found(Vec<u8>, Option<Origin>),
+    NotFound(Option<Origin>),
+    /// AUTH_GENERAL_ERROR, with its log number.
+    Error(&'static str, Option<Origin>),
+    Unknown,
+}
+
+/// get_hash of mod_auth_digest: the first provider that knows the user; without any, mod_authn_file.
+pub(super) fn realm_hash<'c>(
+    providers: &[Provider],
+    user: &[u8],
+    realm: &[u8],
+    r: &mut RequestRec<'c>,
+    cx: &mut Cx<'c>,
+) -> Hash {
+    let mut found = Hash::NotFound(None);
+    for provider in if providers.is_empty() { &[Provider::File] } else { providers } {
+        found = match provider {
+            Provider::File => file_hash(user, realm, r, cx),
+            Provider::Alias(base, conf) => {
+                let own = r.per_dir.clone();
+                r.per_dir = PerDir::new(Arc::new(DirConf::merge(&own, conf)), cx.identity());
+                let found = realm_hash(std::slice::from_ref(base), user, realm, r, cx);
+                r.per_dir = own;
+                found
+            }
+            Provider::Anon => Hash::NotFound(None),
+            Provider::Opaque(name) => {
+                cx.unanswerable(Subject::Opaque(format!("AuthDigestProvider {name}")), None);
+                Hash::Unknown
+            }
+        };
+        if !matches!(found, Hash::NotFound(_)) {
+            break;
+        }
+    }
+    found
+}
+
+/// get_realm_hash of mod_authn_file: `user:realm:hash`.
+fn file_hash(user: &[u8], realm: &[u8], r: &RequestRec, cx: &Cx) -> Hash {
+    let (text, origin) = match user_file(r, cx, ("AH01621", "AH01622")) {
+        Ok(read) => read,
+        Err(UserFile::Error(log, origin)) => return Hash::Error(log, origin),
+        Err(UserFile::Unknown) => return Hash::Unknown,
     };
-    let hash = text.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).find_map(|line| {
+    let hash = lines(&text).find_map(|line| {
         let mut fields = line.split(|&byte| byte == b':');
-        let name = fields.next().filter(|name| !line.is_empty() && !line.starts_with(b"#") && *name == user);
-        name.map(|_| fields.next().unwrap_or_default())
+        let same = fields.next() == Some(user) && fields.next() == Some(realm);
+        same.then(|| fields.next().unwrap_or_default().to_vec())
     });
-    let Some(hash) = hash else { return Answer::NotFound(file.origin) };
+    hash.map_or(Hash::NotFound(origin), |hash| Hash::Found(hash, origin))
+}
+
+/// mod_authn_file: the first line whose text before the colon is the user decides.
+fn file<'c>(user: &[u8], password: &[u8], r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Answer {
+    let (text, origin) = match user_file(r, cx, ("AH01619", "AH01620")) {
+        Ok(read) => read,
+        Err(UserFile::Error(log, origin)) => return Answer::Error(log, origin),
+        Err(UserFile::Unknown) => return Answer::Unknown,
+    };
+    let hash = lines(&text).find_map(|line| {
+        let mut fields = line.split(|&byte| byte == b':');
+        fields.next().filter(|name| *name == user).map(|_| fields.next().unwrap_or_default())
+    });
+    let Some(hash) = hash else { return Answer::NotFound(origin) };
     let verdict = verify_apache(password, hash);
-    cx.note("check_user_id", file.origin, || Event::Password {
-        user: user.to_vec(),
-        matches: verdict == Verdict::Match,
-    });
+    cx.note("check_user_id", origin, || Event::Password { user: user.to_vec(), matches: verdict == Verdict::Match });
     match verdict {
         Verdict::Match => Answer::Granted,
-        Verdict::Mismatch => Answer::Denied(file.origin),
+        Verdict::Mismatch => Answer::Denied(origin),
         Verdict::Unverifiable => {
             let user = String::from_utf8_lossy(user);
             let fits = cx.assume(
                 Subject::Password(user.clone().into_owned()),
-                file.origin,
+                origin,
                 &format!("the password of {user} fits"),
                 &format!("the password of {user} does not fit"),
             );
-            if fits { Answer::Granted } else { Answer::Denied(file.origin) }
+            if fits { Answer::Granted } else { Answer::Denied(origin) }
         }
     }
 }
@@ -406,34 +486,4 @@ pub(crate) fn authenticate_no_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) 
         Ok(None) => Handled::Ok,
         Ok(Some(current)) => r.refuse(Decision::new(&cause::apache::AUTHTYPE_WITHOUT_MODULE).by(current.origin), 500),
     }
-}
-
-/// mod_auth_digest and mod_auth_form: without credentials a challenge or a login page; what credentials do is not known.
-pub(crate) fn authenticate_digest_user<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
-    let current = match auth_type(r, cx) {
-        Ok(Some(current)) => current,
-        Ok(None) => return Handled::Declined,
-        Err(ended) => return ended,
-    };
-    let name = String::from_utf8_lossy(&current.value).into_owned();
-    if current.value.eq_ignore_ascii_case(b"digest") && cx.has_module("auth_digest_module") {
-        if r.per_dir.authn_core.as_ref().is_none_or(|record| record.auth_name.is_none()) {
-            return r.refuse(Decision::new(&cause::apache::AUTHNAME_MISSING).by(current.origin), 500);
-        }
-        let header: &[u8] = if r.forward_proxy { b"Proxy-Authorization" } else { b"Authorization" };
-        let (cause, log) = match r.headers_in.get(header).map(digest::read) {
-            None => (&cause::apache::AUTHENTICATION_REQUIRED, None),
-            Some(digest::Header::OtherScheme) => (&cause::apache::WRONG_AUTH_SCHEME, Some("AH01781")),
-            Some(digest::Header::Incomplete) => (&cause::apache::AUTHENTICATION_REQUIRED, Some("AH01782")),
-            Some(digest::Header::Complete) => {
-                return cx.unanswerable(Subject::Opaque(format!("AuthType {name}")), current.origin);
-            }
-        };
-        let handled = challenge(r, cause, current.origin);
-        if let (Some(decision), Some(log)) = (&mut r.decision, log) {
-            decision.log = Some(log.to_owned());
-        }
-        return handled;
-    }
-    Handled::Declined
 }

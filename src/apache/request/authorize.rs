@@ -1,6 +1,6 @@
 //! Access, authentication, authorization, and when they are skipped (the middle of ap_process_request_internal).
 
-use crate::apache::access::{authn, authz_core, form, ssl};
+use crate::apache::access::{authn, authz_core, digest, form, ssl};
 use crate::apache::request::{Cx, Handled, Hook, Parent, RequestRec, run_all, run_first};
 use crate::cause;
 use crate::outcome::Decision;
@@ -10,7 +10,7 @@ use crate::trace::apache::Event;
 const CHECK_USER_ID: [Hook; 5] = [
     ssl::check_user_id,
     authn::authenticate_basic_user,
-    authn::authenticate_digest_user,
+    digest::check_user_id,
     form::check_user_id,
     authn::authenticate_no_user,
 ];
