@@ -171,6 +171,7 @@ mod upgrade_smuggling;
 mod upstream_resolved_once;
 mod userdir_enabled;
 mod variable_case_mismatch;
+mod verdicts;
 mod version_disclosed;
 mod worker_limits;
 mod worker_runs_as_root;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::sections::{lines, tree};
 use super::spots;
+use super::verdicts::{lines, tree};
 use super::{BOTH, Needs, Rule};
 use crate::apache::access::authz_core::{Logic, Node as Requirement, Rule as Required};
 use crate::apache::access::compat::{Entry, From, Order};

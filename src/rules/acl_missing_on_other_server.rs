@@ -1,7 +1,8 @@
 //! `acl-missing-on-other-server`: a second door to the same directory.
 
-use super::sections::{denies_all, name, restricts};
+use super::sections::name;
 use super::spots::{self, ask_for};
+use super::verdicts::{denies_all, restricts};
 use super::{BOTH, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

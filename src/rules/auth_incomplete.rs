@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::sections::{lines, needs_user, tree};
 use super::spots::{self, Spot, ask_for};
+use super::verdicts::{lines, needs_user, tree};
 use super::{BOTH, Needs, Rule};
 use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};

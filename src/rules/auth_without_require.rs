@@ -1,8 +1,9 @@
 //! `auth-without-require`: a password that is never asked for.
 
 use super::lines::every;
-use super::sections::{Spot, grants_all, lines, name, needs_user, tree};
+use super::sections::{Spot, name};
 use super::spots::{Asked, stranger};
+use super::verdicts::{grants_all, lines, needs_user, tree};
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

@@ -1,6 +1,7 @@
 //! `child-require-replaces-parent`: a child that starts from nothing.
 
-use super::sections::{Spot, Verdict, clients, denies_all, grants_all, has_rules, name, tree, verdict};
+use super::sections::{Spot, name};
+use super::verdicts::{Verdict, clients, denies_all, grants_all, has_rules, tree, verdict};
 use super::{APACHE, Needs, Rule};
 use crate::apache::access::authz_core::Logic;
 use crate::apache::model::{M_GET, Matcher, Place};

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::sections::{Verdict, clients, verdict, walk};
+use super::sections::walk;
 use super::spots::{self, ask_for};
+use super::verdicts::{Verdict, clients, verdict};
 use super::{BOTH, Needs, Rule};
 use crate::apache::model::M_GET;
 use crate::finding::{Category, Level};

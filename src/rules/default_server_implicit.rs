@@ -1,7 +1,7 @@
 //! `default-server-implicit`: a site that answers to every name.
 
-use super::sections::restricts;
 use super::spots::{self, ask_for};
+use super::verdicts::restricts;
 use super::{BOTH, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

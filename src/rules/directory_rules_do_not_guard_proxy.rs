@@ -1,7 +1,8 @@
 //! `directory-rules-do-not-guard-proxy`: rules that stand beside the road.
 
-use super::sections::{name, plain, restricts, tree, walk};
+use super::sections::{name, plain, walk};
 use super::spots::stranger;
+use super::verdicts::{restricts, tree};
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

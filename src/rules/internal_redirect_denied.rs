@@ -1,7 +1,8 @@
 //! `internal-redirect-denied`: a fallback that answers 403 instead of what it falls back to.
 
-use super::sections::{plain, restricts, walk};
+use super::sections::{plain, walk};
 use super::spots::{self, ask_for};
+use super::verdicts::restricts;
 use super::{BOTH, Needs, Rule};
 use crate::apache::load::Node;
 use crate::finding::{Category, Level};

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use super::sections::{lines, tree, walk};
+use super::sections::walk;
 use super::spots;
+use super::verdicts::{lines, tree};
 use super::{BOTH, Needs, Rule};
 use crate::apache::access::compat::From;
 use crate::apache::access::providers::Provider;

@@ -1,7 +1,8 @@
 //! `later-section-reopens`: the last section has the last word.
 
-use super::sections::{Spot, file_names, name, restricts, tree};
+use super::sections::{Spot, file_names, name};
 use super::spots::{Asked, stranger};
+use super::verdicts::{restricts, tree};
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

@@ -3,12 +3,7 @@
 use super::sections::{Htaccess, Layout, Spot, walk};
 use crate::apache::Config;
 use crate::apache::load::Node;
-use crate::apache::model::{Matcher, Place};
 use crate::lint::subject::Subject;
-use crate::source::Origin;
-use std::collections::HashSet;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// One directive where it stands.
 pub(super) struct Line<'n> {
@@ -24,14 +19,7 @@ impl Line<'_> {
     /// The innermost section around it, or the file, as something that requests meet.
     pub fn spot<'l>(&self, layout: &'l Layout) -> Option<&'l Spot> {
         let section = self.around.iter().rev().find_map(|section| layout.spot(section.origin));
-        section.or_else(|| {
-            let dir = self.file?.path.parent().unwrap_or(Path::new("/")).as_os_str().as_bytes();
-            let is_its = |spot: &&Spot| match &spot.section.matcher {
-                Matcher::Literal(path) => path.strip_suffix(b"/") == Some(dir.strip_suffix(b"/").unwrap_or(dir)),
-                _ => false,
-            };
-            layout.spots.iter().filter(|spot| spot.section.place == Place::Htaccess).find(is_its)
-        })
+        section.or_else(|| layout.spot_of_file(self.file?))
     }
 
     /// Argument `index` is this word, in any case.
@@ -53,14 +41,9 @@ impl Line<'_> {
     }
 }
 
-/// Every directive, each place in the text once although macros and includes may repeat it.
+/// Every directive. A text that macros or includes repeat comes again with each of them.
 pub(super) fn every(subject: &Subject, config: &Config, layout: &Layout, visit: &mut dyn FnMut(&Line)) {
-    let mut seen: HashSet<Origin> = HashSet::new();
-    walk(&config.nodes, &mut |node, around| {
-        if seen.insert(node.origin) {
-            visit(&Line { node, around, file: None });
-        }
-    });
+    walk(&config.nodes, &mut |node, around| visit(&Line { node, around, file: None }));
     for file in &layout.files {
         if let Some((_, nodes)) = file.read(subject, config) {
             walk(nodes, &mut |node, around| visit(&Line { node, around, file: Some(file) }));

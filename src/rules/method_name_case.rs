@@ -1,8 +1,8 @@
 //! `method-name-case`: `get` is not `GET`.
 
 use super::lines::every;
-use super::sections::{Verdict, verdict};
 use super::spots::stranger;
+use super::verdicts::{Verdict, verdict};
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::M_INVALID;
 use crate::finding::{Category, Level};

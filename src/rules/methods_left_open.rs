@@ -1,7 +1,8 @@
 //! `methods-left-open`: a guard that looks at the method first.
 
-use super::sections::{Verdict, clients, lines, tree, verdict, walk};
+use super::sections::walk;
 use super::spots::{self, ask_for};
+use super::verdicts::{Verdict, clients, lines, tree, verdict};
 use super::{BOTH, Needs, Rule};
 use crate::apache::access::compat::From;
 use crate::apache::access::providers::Provider;

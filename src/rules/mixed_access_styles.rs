@@ -1,7 +1,8 @@
 //! `mixed-access-styles`: two gates in a row.
 
-use super::sections::{Layout, Spot, name, require, tree};
+use super::sections::{Layout, Spot, name};
 use super::spots::{Asked, stranger};
+use super::verdicts::{require, tree};
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::M_GET;
 use crate::finding::{Category, Level};
@@ -61,7 +62,7 @@ fn report(layout: &Layout, asked: Asked, reported: &mut HashSet<(Origin, Origin)
     // A child's list that bans a few, or a login below `Allow from all`, is no contradiction: here one style lets a
     // stranger in, at least as late as the other shuts it out.
     let (at, other, message) = match (by_list, by_rule) {
-        (false, super::sections::Verdict::In) if rules >= lists => (
+        (false, super::verdicts::Verdict::In) if rules >= lists => (
             list_line,
             rule_line,
             format!(
@@ -69,7 +70,7 @@ fn report(layout: &Layout, asked: Asked, reported: &mut HashSet<(Origin, Origin)
                 name(&new.section)
             ),
         ),
-        (true, super::sections::Verdict::Refused) if lists >= rules && !record.allows.is_empty() => (
+        (true, super::verdicts::Verdict::Refused) if lists >= rules && !record.allows.is_empty() => (
             rule_line,
             list_line,
             format!(

@@ -1,7 +1,8 @@
 //! `path-not-granted`: a directory that nobody opened.
 
-use super::sections::{has_rules, plain};
+use super::sections::plain;
 use super::spots::stranger;
+use super::verdicts::has_rules;
 use super::{APACHE, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

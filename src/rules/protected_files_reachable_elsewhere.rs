@@ -1,7 +1,8 @@
 //! `protected-files-reachable-elsewhere`: one file, two URLs, and only one of them is guarded.
 
-use super::sections::{name, restricts};
+use super::sections::name;
 use super::spots::{self, Spot, ask_for};
+use super::verdicts::restricts;
 use super::{BOTH, Needs, Rule};
 use crate::apache::model::{Matcher, Place};
 use crate::finding::{Category, Level};

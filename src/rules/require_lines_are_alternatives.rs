@@ -1,7 +1,8 @@
 //! `require-lines-are-alternatives`: one line is enough.
 
-use super::sections::{Layout, Verdict, clients, lines, needs_user, require};
+use super::sections::Layout;
 use super::spots::stranger;
+use super::verdicts::{Verdict, clients, lines, needs_user, require};
 use super::{APACHE, Needs, Rule};
 use crate::apache::access::authz_core::{Node as Requirement, Rule as Required};
 use crate::apache::access::providers::Provider;

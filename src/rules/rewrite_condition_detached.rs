@@ -24,6 +24,9 @@ fn check(subject: &Subject, found: &mut Findings) {
     // Conditions that wait for their rule, by the section they stand in.
     let mut open: Vec<(Option<Origin>, Origin)> = Vec::new();
     every(subject, config, layout, &mut |line| {
+        if !line.node.name().starts_with("rewrite") {
+            return;
+        }
         let here = match (line.around.last(), line.file) {
             (Some(section), _) => Some(section.origin),
             (None, Some(_)) => line.spot(layout).map(|spot| spot.section.origin),

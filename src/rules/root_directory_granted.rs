@@ -1,6 +1,6 @@
 //! `root-directory-granted`: `<Directory />` is open.
 
-use super::sections::grants_all;
+use super::verdicts::grants_all;
 use super::{APACHE, Needs, Rule};
 use crate::apache::access::compat::From;
 use crate::apache::model::{M_GET, Matcher, Place};

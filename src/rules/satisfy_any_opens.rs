@@ -1,7 +1,8 @@
 //! `satisfy-any-opens`: one alternative alone lets everybody in.
 
-use super::sections::{clients, lines, needs_user, tree, walk};
+use super::sections::walk;
 use super::spots::{self, ask_for};
+use super::verdicts::{clients, lines, needs_user, tree};
 use super::{BOTH, Needs, Rule};
 use crate::apache::access::providers::Provider;
 use crate::apache::model::M_GET;

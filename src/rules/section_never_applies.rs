@@ -1,6 +1,7 @@
 //! `section-never-applies`: a section for nothing.
 
-use super::sections::{Layout, Spot, has_rules, name, path_of, restricts, walk};
+use super::sections::{Layout, Spot, name, path_of, walk};
+use super::verdicts::{has_rules, restricts};
 use super::{APACHE, Needs, Rule};
 use crate::apache::Config;
 use crate::apache::model::{Matcher, Place, ServerConf};

@@ -77,7 +77,7 @@ fn check_apache(subject: &Subject, found: &mut Findings) {
         let message = format!("any client reads `{page}` at {}", name(&spot.section));
         let edit = Edit::insert_after(subject.sources(), origin.span, "Require local");
         let finding = found.at(origin, message).proven_by(asked.witness, asked.certainty);
-        if let Some(edit) = edit.filter(|_| super::sections::tree(&spot.section.conf).is_none()) {
+        if let Some(edit) = edit.filter(|_| super::verdicts::tree(&spot.section.conf).is_none()) {
             finding.fixed_by(Fix {
                 title: "let this machine in only".to_owned(),
                 edits: vec![edit],
