@@ -78,6 +78,7 @@ pub struct Config {
     pub(crate) chains: vhost::Chains,
     pub(crate) methods: model::Methods,
     pub(crate) aliases: Arc<access::providers::Aliases>,
+    pub(crate) patterns: Arc<build::Patterns>,
     pub(crate) listens: Vec<build::Listen>,
     /// Which connections must begin with a PROXY line.
     pub(crate) proxy_protocol: remoteip::protocol::ProxyProtocol,
@@ -125,6 +126,7 @@ pub fn load(options: &LoadOptions, fs: &dyn Filesystem) -> Config {
         servers: model.servers,
         methods: model.methods,
         aliases: model.aliases,
+        patterns: model.patterns,
         listens: model.listens,
         proxy_protocol: model.proxy_protocol,
         htaccess: htaccess::Cache::default(),

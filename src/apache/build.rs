@@ -3,7 +3,8 @@
 //!
 //! What the server would refuse was refused by the check; here a malformed directive changes nothing.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::apache::access::address::Network;
 use crate::apache::access::{self, authz_core, providers};
@@ -48,8 +49,34 @@ pub(crate) struct Model {
     pub group: Option<Setting<Vec<u8>>>,
     /// `<AuthzProviderAlias>` and `<AuthnProviderAlias>`.
     pub aliases: Arc<providers::Aliases>,
+    /// The regular expressions that sections share.
+    pub patterns: Arc<Patterns>,
     /// `RemoteIPProxyProtocol`.
     pub proxy_protocol: ProxyProtocol,
+}
+
+/// The regular expressions of sections, by their text: hosts that are written alike share them, and each is compiled once.
+#[derive(Debug, Default)]
+pub(crate) struct Patterns {
+    known: Mutex<HashMap<Box<[u8]>, Arc<Pattern>>>,
+}
+
+/// Most expressions that are shared; `.htaccess` files that change again and again may not pile up.
+const MOST_PATTERNS: usize = 20_000;
+
+impl Patterns {
+    /// `None`: it cannot be compiled.
+    fn section(&self, source: &[u8]) -> Option<Arc<Pattern>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pattern) = known.get(source) {
+            return Some(pattern.clone());
+        }
+        let pattern = Arc::new(Pattern::new(source, Options::apache(false)).ok()?);
+        if known.len() < MOST_PATTERNS {
+            known.insert(source.into(), pattern.clone());
+        }
+        Some(pattern)
+    }
 }
 
 /// By what a server is chosen.
@@ -107,6 +134,7 @@ struct Builder<'b> {
     server_root: Vec<u8>,
     methods: Methods,
     aliases: Arc<providers::Aliases>,
+    patterns: &'b Patterns,
     listens: Vec<Listen>,
     user: Option<Setting<Vec<u8>>>,
     group: Option<Setting<Vec<u8>>>,
@@ -115,7 +143,8 @@ struct Builder<'b> {
 
 /// The model of a configuration.
 pub(crate) fn model(nodes: &Arc<Vec<Node>>, known: &Arc<Known>) -> Model {
-    let mut builder = Builder::new(known, Methods::new(), Arc::default());
+    let patterns = Arc::new(Patterns::default());
+    let mut builder = Builder::new(known, Methods::new(), Arc::default(), &patterns);
     let mut main = Draft::default();
     main.dir.core.options = core::Options::server_default();
     let mut passed = Vec::new();
@@ -134,17 +163,18 @@ pub(crate) fn model(nodes: &Arc<Vec<Node>>, known: &Arc<Known>) -> Model {
     };
     let mut servers = vec![server(0, None, names, own)];
     for (index, host) in (1..).zip(passed) {
-        let (nodes, known, main, methods) = (nodes.clone(), known.clone(), main.clone(), methods.clone());
+        let (nodes, known, main) = (nodes.clone(), known.clone(), main.clone());
+        let (methods, patterns) = (methods.clone(), patterns.clone());
         let origin = nodes.get(host.node).map(|node| node.origin);
         let own = Box::new(move || {
-            let mut builder = Builder::new(&known, methods, host.aliases);
+            let mut builder = Builder::new(&known, methods, host.aliases, &patterns);
             let mut draft = Draft::default();
             builder.server(&nodes[host.node].children, index, &mut draft);
             merged(&main, draft, index)
         });
         servers.push(server(index, origin, host.names, own));
     }
-    Model { servers, methods, listens, user, group, aliases, proxy_protocol }
+    Model { servers, methods, listens, user, group, aliases, patterns, proxy_protocol }
 }
 
 fn server(
@@ -160,7 +190,7 @@ fn server(
 
 /// The records of an `.htaccess` in `directory`, which ends in a slash.
 pub(crate) fn htaccess(nodes: &[Node], directory: &[u8], origin: Origin, config: &Config) -> DirConf {
-    let mut builder = Builder::new(&config.known, config.methods.clone(), config.aliases.clone());
+    let mut builder = Builder::new(&config.known, config.methods.clone(), config.aliases.clone(), &config.patterns);
     let scope = Scope {
         place: Place::Htaccess,
         htaccess: true,
@@ -198,13 +228,14 @@ fn merged(main: &Draft, draft: Draft, index: usize) -> Holdings {
 }
 
 impl<'b> Builder<'b> {
-    fn new(known: &'b Known, methods: Methods, aliases: Arc<providers::Aliases>) -> Self {
+    fn new(known: &'b Known, methods: Methods, aliases: Arc<providers::Aliases>, patterns: &'b Patterns) -> Self {
         use std::os::unix::ffi::OsStrExt;
         Builder {
             known,
             server_root: known.server_root.as_os_str().as_bytes().to_vec(),
             methods,
             aliases,
+            patterns,
             listens: Vec::new(),
             user: None,
             group: None,
@@ -321,7 +352,7 @@ impl<'b> Builder<'b> {
             regex = true;
         }
         let matcher = if regex {
-            Matcher::Regex(Pattern::new(&word, Options::apache(false)).ok()?)
+            Matcher::Regex(self.patterns.section(&word)?)
         } else {
             if word != b"/" {
                 word = directory_path(&word);
@@ -349,7 +380,7 @@ impl<'b> Builder<'b> {
                 // <ProxyMatch> sees the URL without the `proxy:` in front of it.
                 expression = expression.strip_prefix(b"proxy:").map(<[u8]>::to_vec).unwrap_or(expression);
             }
-            Matcher::Regex(Pattern::new(&expression, Options::apache(false)).ok()?)
+            Matcher::Regex(self.patterns.section(&expression)?)
         } else {
             if place == Place::Files {
                 word = merge_slashes(word.strip_prefix(b"./").unwrap_or(&word));

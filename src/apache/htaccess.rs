@@ -4,7 +4,7 @@
 //! `AllowOverride`: there the file is read although nothing may stand in it, so that any directive is a 500.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,7 +42,8 @@ struct Parsed {
 /// Which file, and what was allowed in it: the same text may be fine in one place and a 500 in another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    path: PathBuf,
+    /// As bytes: a path is hashed name by name.
+    path: OsString,
     mask: u32,
     options: u32,
     list: Option<Vec<String>>,
@@ -58,7 +59,8 @@ pub(crate) struct Cache {
 /// The records of every file that was read and may be what it is, by path.
 pub(crate) fn records(cache: &Cache) -> Vec<(PathBuf, Arc<DirConf>)> {
     let files = cache.files.lock().unwrap_or_else(PoisonError::into_inner);
-    let read = files.iter().filter_map(|(key, parsed)| Some((key.path.clone(), parsed.result.as_ref().ok()?.clone())));
+    let read =
+        files.iter().filter_map(|(key, parsed)| Some((PathBuf::from(&key.path), parsed.result.as_ref().ok()?.clone())));
     let mut records: Vec<_> = read.collect();
     records.sort_by(|left, right| left.0.cmp(&right.0));
     records.dedup_by(|later, first| later.0 == first.0);
@@ -141,13 +143,16 @@ fn parse<'c>(
 ) -> Result<Arc<DirConf>, Handled> {
     let allowed = admitted(running);
     let key = Key {
-        path: path.to_path_buf(),
+        path: path.as_os_str().to_owned(),
         mask: allowed.mask,
         options: allowed.options,
         list: allowed.list.clone(),
         at: allow_origin(running),
     };
-    let cached = lock(&cx.config.htaccess).get(&key).filter(|parsed| parsed.bytes == bytes).cloned();
+    let cached = lock(&cx.config.htaccess)
+        .get(&key)
+        .filter(|parsed| Arc::ptr_eq(&parsed.bytes, &bytes) || parsed.bytes == bytes)
+        .cloned();
     let parsed = match cached {
         Some(parsed) => parsed,
         None => {

@@ -201,8 +201,8 @@ pub(crate) enum Matcher {
     Literal(Vec<u8>),
     /// A shell pattern.
     Glob(Vec<u8>),
-    /// A regular expression, with the environment names of its named groups.
-    Regex(Pattern),
+    /// A regular expression, with the environment names of its named groups; one for all sections that write it.
+    Regex(Arc<Pattern>),
     /// A condition of `<If>` or `<ElseIf>`.
     Condition(Box<expr::Expr>),
     /// `<Else>`.
