@@ -9,7 +9,7 @@ use crate::finding::{Category, Level};
 use crate::lint::subject::{Findings, Subject};
 use crate::nginx::model::TryFile;
 use crate::source::Origin;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 pub(super) const RULE: Rule = Rule {
     id: "internal-redirect-denied",
@@ -76,19 +76,23 @@ fn check_nginx(subject: &Subject, found: &mut Findings) {
 fn check_apache(subject: &Subject, found: &mut Findings) {
     let Some((config, layout)) = subject.layout() else { return };
     let mut targets: Vec<(Origin, usize, u16, String)> = Vec::new();
+    let hosts: HashMap<Option<Origin>, usize> =
+        config.servers.iter().map(|server| (server.origin, server.index)).collect();
     walk(&config.nodes, &mut |node, around| {
-        let host = around.iter().find(|outer| outer.is_section("virtualhost"));
-        let server = host.and_then(|host| config.servers.iter().position(|server| server.origin == Some(host.origin)));
+        let server = || {
+            let host = around.iter().find(|outer| outer.is_section("virtualhost"))?;
+            hosts.get(&Some(host.origin)).copied()
+        };
         let target = |node: &Node, index| node.word(index).and_then(plain).filter(|path| path.starts_with('/'));
         if node.is("errordocument") {
             let status = node.word(0).and_then(|word| std::str::from_utf8(word).ok()?.parse().ok());
             if let (Some(status), Some(path)) = (status, target(node, 1)) {
-                targets.push((node.origin, server.unwrap_or(0), status, path));
+                targets.push((node.origin, server().unwrap_or(0), status, path));
             }
         } else if node.is("fallbackresource")
             && let Some(path) = target(node, 0)
         {
-            targets.push((node.origin, server.unwrap_or(0), 404, path));
+            targets.push((node.origin, server().unwrap_or(0), 404, path));
         }
     });
     let client = spots::stranger();

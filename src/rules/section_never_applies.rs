@@ -10,6 +10,7 @@ use crate::finding::{Category, Level};
 use crate::fs;
 use crate::lint::distance;
 use crate::lint::subject::{Findings, Subject};
+use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
 
 pub(super) const RULE: Rule = Rule {
@@ -50,7 +51,10 @@ fn check(subject: &Subject, found: &mut Findings) {
         }
     }
     if !subject.fragment {
-        for server in &config.servers {
+        let lines = config.nodes.iter().filter(|node| node.is("listen")).count();
+        // A line that is not understood may open any port.
+        let servers = config.servers.iter().filter(|_| lines == config.listens.len());
+        for server in servers {
             unreached(config, layout, server, found);
         }
     }
@@ -60,7 +64,7 @@ fn check(subject: &Subject, found: &mut Findings) {
 #[derive(Default)]
 struct Elsewhere {
     anywhere: bool,
-    texts: Vec<Box<[u8]>>,
+    texts: HashSet<Box<[u8]>>,
 }
 
 impl Elsewhere {
@@ -73,6 +77,8 @@ impl Elsewhere {
                 self.anywhere = true;
             }
             "directory" | "directorymatch" | "documentroot" => {}
+            // Networks have a slash and lead nowhere; there may be very many of them.
+            "require" | "allow" | "deny" => {}
             _ if !node.section => self.texts.extend(node.words().filter(|word| word.contains(&b'/')).map(Box::from)),
             _ => {}
         }
@@ -156,12 +162,10 @@ fn location(subject: &Subject, layout: &Layout, spot: &Spot, path: &[u8]) -> Why
     {
         return Some(("it is compared with the path alone, without the query".to_owned(), None));
     }
-    let root = layout.mappings.iter().find(|mapping| {
-        let bare = mapping.dir.strip_suffix(b"/").unwrap_or(&mapping.dir);
+    let root = layout.mappings_around(path).find(|mapping| {
         mapping.url == "/"
             && (spot.server == 0 || mapping.server == spot.server)
-            && bare.iter().filter(|&&byte| byte == b'/').count() > 1
-            && path.strip_prefix(bare).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+            && mapping.dir.iter().filter(|&&byte| byte == b'/').count() > 2
     })?;
     let taken = layout.mappings.iter().any(|mapping| mapping.url != "/" && path.starts_with(mapping.url.as_bytes()));
     let under = [root.dir.strip_suffix(b"/")?, path].concat();
@@ -179,8 +183,7 @@ fn location(subject: &Subject, layout: &Layout, spot: &Spot, path: &[u8]) -> Why
 /// A virtual host on a port or address that nothing listens on.
 fn unreached(config: &Config, layout: &Layout, server: &ServerConf, found: &mut Findings) {
     let Some(origin) = server.origin else { return };
-    let lines = config.nodes.iter().filter(|node| node.is("listen")).count();
-    if lines != config.listens.len() || server.addresses.is_empty() {
+    if server.addresses.is_empty() {
         return;
     }
     let reached = server.addresses.iter().any(|own| {

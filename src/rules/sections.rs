@@ -287,6 +287,15 @@ impl Layout {
         around || self.by_dir.range(dir.to_vec()..).next().is_some_and(|(path, _)| path.starts_with(dir))
     }
 
+    /// What is served at this path of the disk or above it, in the order of the configuration.
+    pub fn mappings_around(&self, path: &[u8]) -> impl Iterator<Item = &Mapping> {
+        let path = [path, b"/"].concat();
+        let ends = (0..path.len()).filter(|&at| path[at] == b'/');
+        let mut found: Vec<usize> = ends.filter_map(|at| self.by_dir.get(&path[..=at])).flatten().copied().collect();
+        found.sort_unstable();
+        found.into_iter().map(|index| &self.mappings[index])
+    }
+
     fn everywhere(&self, server: usize, paths: impl Iterator<Item = String>) -> Vec<(usize, String)> {
         paths.flat_map(|path| self.servers(server).map(move |server| (server, path.clone()))).collect()
     }
