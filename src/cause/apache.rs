@@ -68,6 +68,7 @@ causes! {
     ASIS_UNREADABLE: "asis-unreadable", "handler", Some("AH01234"), "the worker may not read the file";
     CERN_META_UNREADABLE: "cern-meta-unreadable", "fixups", Some("AH01562"), "the worker may not read the meta file";
     DAV_STATE_DIR: "dav-state-dir", "handler", Some("AH10619"), "the state directory of WebDAV is not served";
+    DAV_EXTRA_PATH: "dav-extra-path", "handler", None, "the URL goes on behind a file, which WebDAV knows no resource for";
     DAV_OPERATION: "dav-operation", "handler", None, "a WebDAV operation is refused";
     PROXY_BLOCK: "proxy-block", "handler", Some("AH00898"), "ProxyBlock names the host";
     PROXY_CONNECT_PORT: "proxy-connect-port", "handler", Some("AH00898"), "AllowCONNECT does not name the port";

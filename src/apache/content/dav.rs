@@ -63,6 +63,10 @@ pub(crate) fn handler<'c>(r: &mut RequestRec<'c>, cx: &mut Cx<'c>) -> Handled {
         return Handled::Declined;
     }
     match r.method_number {
+        // dav_fs_get_resource: no resource has a name behind a file's. Case: webdav-names-no-path-behind-a-file.
+        M_OPTIONS if r.is_regular() && !r.path_info.is_empty() => {
+            r.refuse(Decision::new(&cause::apache::DAV_EXTRA_PATH).by(setting.origin), 400)
+        }
         M_OPTIONS => Handled::Ok,
         _ => cx.unanswerable(Subject::Opaque("Dav".to_owned()), setting.origin),
     }
