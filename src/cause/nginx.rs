@@ -130,6 +130,7 @@ causes! {
     ERROR_PAGE_FAILED: "error-page-failed", "special response", None, "the error page itself fails";
     ERROR_PAGE_REDIRECT: "error-page-redirect", "special response", None, "`error_page` redirects the client";
     SSL_ERROR_PAGE: "ssl-error-page", "special response", Some("client SSL certificate verify error"), "`error_page` gives a TLS error another status";
+    GUNZIP_FAILED: "gunzip-failed", "filters", Some("inflate()"), "the file is to be unpacked, and is no whole file of gzip";
     CHARSET_UNSET: "charset-unset", "filters", None, "a charset is the value of a variable, and the variable has none";
     NOT_MODIFIED: "not-modified", "filters", None, "the client's copy is current";
     PRECONDITION_FAILED: "precondition-failed", "filters", None, "a precondition of the request does not hold";

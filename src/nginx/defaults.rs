@@ -70,6 +70,7 @@ impl LocConf {
                 autoindex_format: Setting::default_value(ListingFormat::Html),
                 random_index: off(),
                 gzip_static: Setting::default_value(GzipStatic::Off),
+                gunzip: off(),
                 dav_methods: Setting::default_value(0),
                 min_delete_depth: Setting::default_value(0),
                 create_full_put_path: off(),

@@ -20,6 +20,7 @@ use gzip::GzipClients;
 use rewriters::Rewriters;
 
 mod content_type;
+pub(super) mod gunzip;
 mod gzip;
 mod http_time;
 mod not_modified;

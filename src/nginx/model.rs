@@ -376,6 +376,8 @@ pub struct ContentConf {
     pub random_index: Setting<bool>,
     /// `gzip_static`.
     pub gzip_static: Setting<GzipStatic>,
+    /// `gunzip`.
+    pub gunzip: Setting<bool>,
     /// `dav_methods`, a set of [`Method`](super::request::Method) bits.
     pub dav_methods: Setting<u32>,
     /// `min_delete_depth`.

@@ -274,6 +274,7 @@ impl Settings<'_> {
                 };
                 Arc::make_mut(&mut conf.content).autoindex_format = Setting::new(format, origin);
             }
+            (b"gunzip", _) => assign!(Arc::make_mut(&mut conf.content).gunzip, flag(args), origin),
             (b"random_index", _) => assign!(Arc::make_mut(&mut conf.content).random_index, flag(args), origin),
             (b"gzip_static", [how]) => {
                 let how = match &*how.to_ascii_lowercase() {

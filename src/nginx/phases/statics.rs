@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use super::super::filters::gunzip;
 use super::super::mapping::{map_bytes, path_from};
 use super::super::model::GzipStatic;
 use super::super::request::{ContentType, Cx, Entity, Failure, Flow, HttpRequest, Leave, Method, Sent, error};
@@ -118,6 +119,7 @@ pub(super) fn gzip_static<'a>(r: &mut HttpRequest<'a>, cx: &mut Cx<'a>) -> Flow 
         FileKind::Directory => ControlFlow::Continue(()),
         FileKind::Regular => {
             r.file = Some(path.clone());
+            gunzip::unpack(&path, r, cx)?;
             // Parts of it are not offered.
             let entity =
                 Entity { file: Some((path, stat)), length: None, allow_ranges: false, content_type: ContentType::Uri };
