@@ -5,9 +5,11 @@
 
 pub mod apache;
 pub mod ask;
+pub mod calendar;
 pub mod capture;
 pub mod cause;
 pub mod cli;
+pub mod client_cert;
 pub mod explain;
 pub mod fact;
 pub mod finding;

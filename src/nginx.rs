@@ -6,7 +6,6 @@
 pub mod base64;
 pub mod build;
 pub mod check;
-mod client_cert;
 pub mod complex;
 mod connect;
 mod defaults;

@@ -1,5 +1,7 @@
 //! Dates in headers: apr_date_parse_http, which reads four forms and looks at neither the weekday nor the zone.
 
+use crate::calendar::{days_of_month, days_since_1970};
+
 const MONTHS: [&[u8; 3]; 12] =
     [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 
@@ -27,17 +29,11 @@ pub(crate) fn parse_http(text: &[u8]) -> Option<i64> {
     };
     let (hour, minute, second) = (number(time..time + 2), number(time + 3..time + 5), number(time + 6..time + 8));
     let name = &date[month..month + 3];
-    let month = MONTHS.iter().position(|month| month[..] == *name)?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        1 => 28 + i64::from(leap),
-        3 | 5 | 8 | 10 => 30,
-        _ => 31,
-    };
-    if !(1..=days).contains(&day) || hour > 23 || minute > 59 || second > 61 || year < 1900 {
+    let month = MONTHS.iter().position(|month| month[..] == *name)? as i64 + 1;
+    if !(1..=days_of_month(year, month)).contains(&day) || hour > 23 || minute > 59 || second > 61 || year < 1900 {
         return None;
     }
-    let seconds = ((days_since_1970(year, month as i64 + 1, day) * 24 + hour) * 60 + minute) * 60 + second;
+    let seconds = ((days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
     (seconds > 0).then_some(seconds)
 }
 
@@ -55,12 +51,6 @@ fn matches(text: &[u8], mask: &[u8]) -> bool {
         _ => byte == mask,
     };
     text.len() >= mask.len() && (open || text.len() == mask.len()) && mask.iter().zip(text).all(fits)
-}
-
-/// Days of the Gregorian calendar between 1970-01-01 and this day; the year counts from March.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
-use super::client_cert::{self, Verdict};
 use super::connect::Accepted;
 use super::listen::{Address, Found};
+use super::mapping::{full_name, path_from};
 use super::model::{Http, Server, VerifyClient};
 use super::phases::Entry;
 use super::request::{Cx, Failure, Flow, HttpRequest, Leave, MAX_URI_CHANGES, Method, error};
@@ -17,6 +17,7 @@ use super::uri::{self, LineError, RequestLine};
 use super::variables;
 use super::version::Version;
 use crate::cause::nginx as causes;
+use crate::client_cert::{Terms, Verdict};
 use crate::fact::{Question, Subject};
 use crate::outcome::Decision;
 use crate::request::{ClientCert, HttpVersion, Request};
@@ -355,7 +356,19 @@ fn client_certificate<'a>(address: &Address, r: &mut HttpRequest<'a>, cx: &mut C
     if verify.value == VerifyClient::Off {
         return ControlFlow::Continue(());
     }
-    let verdict = client_cert::verdict(r.client_cert, srv, cx);
+    let files = [&srv.ssl_client_certificate.value, &srv.ssl_trusted_certificate.value];
+    let terms = Terms {
+        authorities: files
+            .into_iter()
+            .flatten()
+            .map(|file| path_from(full_name(&cx.config.conf_prefix, file)))
+            .collect(),
+        any_issuer: verify.value == VerifyClient::OptionalNoCa,
+        origin: verify.origin,
+        world: cx.world,
+        inquiry: cx.inquiry,
+    };
+    let verdict = terms.verdict(r.client_cert);
     r.client_cert = match verdict {
         Verdict::None => &ClientCert::None,
         Verdict::Accepted => &ClientCert::Ok,

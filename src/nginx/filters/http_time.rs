@@ -1,6 +1,8 @@
 //! `ngx_parse_http_time`: the three forms of a date in a header. The day of the week is not looked at, nor what follows
 //! the seconds or the year.
 
+use crate::calendar::{days_of_month, days_since_1970};
+
 /// Seconds since the epoch; -1 where nginx finds no date, which is also what it then compares with.
 pub(super) fn parse(text: &[u8]) -> i64 {
     parse_date(text).unwrap_or(-1)
@@ -71,30 +73,11 @@ fn parse_date(text: &[u8]) -> Option<i64> {
         cursor.expect(b' ')?;
         year = cursor.number(4)?;
     }
-    if hour > 23 || minute > 59 || second > 59 || day > days_of(month, day, year)? {
+    let month = month as i64 + 1;
+    if hour > 23 || minute > 59 || second > 59 || day > days_of_month(year, month) {
         return None;
     }
-    Some(seconds_since_epoch(year, month, day) + hour * 3600 + minute * 60 + second)
-}
-
-/// The last day of a month; 29 February must exist.
-fn days_of(month: usize, day: i64, year: i64) -> Option<i64> {
-    const DAYS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-    if day == 29 && month == 1 {
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-        return leap.then_some(29);
-    }
-    Some(DAYS[month])
-}
-
-fn seconds_since_epoch(year: i64, month: usize, day: i64) -> i64 {
-    // Gauss: the year begins in March.
-    let (month, year) = match month as i64 - 1 {
-        month if month <= 0 => (month + 12, year - 1),
-        month => (month, year),
-    };
-    let days = 365 * year + year / 4 - year / 100 + year / 400 + 367 * month / 12 - 30 + day - 1 - 719_527 + 31 + 28;
-    days * 86_400
+    Some(days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// The month from as few letters as nginx looks at.

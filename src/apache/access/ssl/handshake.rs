@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use super::Verify;
 use crate::apache::model::{Command, ServerConf};
 use crate::apache::request::{Cx, Handled, RequestRec};
+use crate::apache::variables::to_path;
 use crate::apache::vhost::Chain;
 use crate::cause;
+use crate::client_cert::{Terms, Verdict};
 use crate::fact::Subject;
 use crate::outcome::Decision;
 use crate::request::ClientCert;
@@ -214,36 +216,31 @@ pub(crate) fn handshake<'c>(r: &mut RequestRec<'c>, chain: &Chain, cx: &mut Cx<'
     if !own.is_on() {
         return refused(r);
     }
-    let issuers = ["sslcacertificatefile", "sslcacertificatepath"].iter().any(|name| own.settings.contains_key(*name));
-    if issuers && accepted(r, cx) {
-        r.connection.client_cert = ClientCert::Ok;
-        return Handled::Ok;
+    match verdict(&own, r, cx) {
+        Verdict::None | Verdict::Accepted => {
+            r.connection.client_cert = ClientCert::Ok;
+            Handled::Ok
+        }
+        // ssl_verify_error_is_optional.
+        Verdict::UnknownIssuer if verify == Verify::OptionalNoCa => {
+            r.connection.client_cert = ClientCert::Failed;
+            Handled::Ok
+        }
+        Verdict::UnknownIssuer | Verdict::Refused => refused(r),
     }
-    r.connection.client_cert = ClientCert::Failed;
-    // ssl_verify_error_is_optional.
-    let unknown_issuer = verify == Verify::OptionalNoCa
-        && (!issuers && r.connection.offered == ClientCert::Ok
-            || cx.assume(
-                Subject::Certificate("why the client's certificate is not accepted".to_owned()),
-                by,
-                "its issuer is not known to the server",
-                "it has expired, or is broken",
-            ));
-    if unknown_issuer { Handled::Ok } else { refused(r) }
 }
 
-/// Whether the certificate that the client offers is accepted.
-fn accepted(r: &RequestRec, cx: &Cx) -> bool {
-    match &r.connection.offered {
-        ClientCert::Ok => true,
-        ClientCert::None | ClientCert::Failed => false,
-        ClientCert::Pem(_) => cx.assume(
-            Subject::Certificate("the client's certificate".to_owned()),
-            None,
-            "the client's certificate is accepted",
-            "the client's certificate is not accepted",
-        ),
-    }
+/// What a host makes of the certificate that the client would show it.
+fn verdict(record: &ServerRecord, r: &RequestRec, cx: &Cx) -> Verdict {
+    let files = ["sslcacertificatefile", "sslcacertificatepath"].iter().filter_map(|name| record.settings.get(*name));
+    let terms = Terms {
+        authorities: files.flatten().map(|file| to_path(file)).collect(),
+        any_issuer: record.verify() == Verify::OptionalNoCa,
+        origin: record.verify_client.and_then(|verify| verify.origin),
+        world: cx.world,
+        inquiry: cx.inquiry,
+    };
+    terms.verdict(&r.connection.offered)
 }
 
 /// ssl_hook_ReadReq: the host of the request, where it is not the one of the handshake, must share its settings.
@@ -338,7 +335,7 @@ pub(crate) fn verify_again<'c>(place: Option<Setting<Verify>>, r: &mut RequestRe
     {
         return r.refuse(decision("AH10158"), 403);
     }
-    let shown = accepted(r, cx);
+    let shown = verdict(&in_place, r, cx) == Verdict::Accepted;
     let broken = r.connection.offered != ClientCert::None && needed.value != Verify::OptionalNoCa;
     if !shown && (broken || needed.value == Verify::Require) {
         if in_place.has_tls13() {

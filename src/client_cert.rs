@@ -1,20 +1,24 @@
 //! Whether a client certificate is accepted. Of one that is given as PEM it can be told without cryptography whether it
 //! has expired and whether its issuer is one of the configured authorities; anything else is a question.
 
-use super::base64::{self, Alphabet};
-use super::mapping::{full_name, path_from};
-use super::model::{SrvConf, VerifyClient};
-use super::request::Cx;
-use crate::fact::{Fact, Question, Subject};
+use std::path::PathBuf;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::calendar::days_since_1970;
+use crate::fact::{Fact, Inquiry, Question, Subject};
 use crate::fs;
 use crate::request::ClientCert;
+use crate::source::Origin;
+use crate::world::World;
 
 /// Longest file of authorities that is read, in bytes (4 MiB).
 const MAX_FILE: u64 = 4 << 20;
 
 /// What a client certificate comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// None is shown.
     None,
     /// It verifies.
@@ -25,71 +29,82 @@ pub(super) enum Verdict {
     Refused,
 }
 
-/// What the server's settings make of the certificate.
-pub(super) fn verdict(shown: &ClientCert, srv: &SrvConf, cx: &Cx) -> Verdict {
-    match shown {
-        ClientCert::None => Verdict::None,
-        // Nobody can have vouched for it.
-        ClientCert::Ok if authorities(srv).next().is_none() => Verdict::UnknownIssuer,
-        ClientCert::Ok => Verdict::Accepted,
-        ClientCert::Failed if srv.ssl_verify_client.value == VerifyClient::OptionalNoCa => {
-            let question = Question::at(Subject::Certificate("the client's".to_owned()), srv.ssl_verify_client.origin);
-            let words =
-                ["nobody here knows who issued the client certificate", "the client certificate is bad otherwise"];
-            if cx.inquiry.choose(question, &words) == 0 { Verdict::UnknownIssuer } else { Verdict::Refused }
+/// What a server asks of a certificate.
+pub struct Terms<'a> {
+    /// The files of authorities; a directory of them cannot be looked into and leaves the question open.
+    pub authorities: Vec<PathBuf>,
+    /// An issuer that nobody knows is forgiven (`optional_no_ca`).
+    pub any_issuer: bool,
+    /// The directive that asks.
+    pub origin: Option<Origin>,
+    /// The files, and the clock.
+    pub world: &'a World<'a>,
+    /// Questions.
+    pub inquiry: &'a Inquiry<'a>,
+}
+
+impl Terms<'_> {
+    /// What they make of the certificate (SSL_get_verify_result).
+    pub fn verdict(&self, shown: &ClientCert) -> Verdict {
+        match shown {
+            ClientCert::None => Verdict::None,
+            // Nobody can have vouched for it.
+            ClientCert::Ok if self.authorities.is_empty() => Verdict::UnknownIssuer,
+            ClientCert::Ok => Verdict::Accepted,
+            ClientCert::Failed if self.any_issuer => {
+                let words =
+                    ["nobody here knows who issued the client certificate", "the client certificate is bad otherwise"];
+                if self.choose(&words) == 0 { Verdict::UnknownIssuer } else { Verdict::Refused }
+            }
+            ClientCert::Failed => Verdict::Refused,
+            ClientCert::Pem(pem) => self.of_pem(pem),
         }
-        ClientCert::Failed => Verdict::Refused,
-        ClientCert::Pem(pem) => of_pem(pem, srv, cx),
     }
-}
 
-fn of_pem(pem: &[u8], srv: &SrvConf, cx: &Cx) -> Verdict {
-    let shown = certificates(pem);
-    let Some(fields) = shown.first().and_then(|leaf| Fields::of(leaf)) else { return ask(srv, cx) };
-    match (cx.world.now, fields.not_before(), fields.not_after()) {
-        (Some(now), Some(begin), Some(end)) if now < begin || now > end => Verdict::Refused,
-        (Some(_), Some(_), Some(_)) if authorities(srv).next().is_none() || issued_elsewhere(&shown, srv, cx) => {
-            Verdict::UnknownIssuer
+    fn of_pem(&self, pem: &[u8]) -> Verdict {
+        let shown = certificates(pem);
+        let Some(fields) = shown.first().and_then(|leaf| Fields::of(leaf)) else { return self.ask() };
+        match (self.world.now, fields.not_before(), fields.not_after()) {
+            (Some(now), Some(begin), Some(end)) if now < begin || now > end => Verdict::Refused,
+            (Some(_), Some(_), Some(_)) if self.authorities.is_empty() || self.issued_elsewhere(&shown) => {
+                Verdict::UnknownIssuer
+            }
+            _ if self.issued_elsewhere(&shown) && !self.any_issuer => Verdict::Refused,
+            _ => self.ask(),
         }
-        _ if issued_elsewhere(&shown, srv, cx) && srv.ssl_verify_client.value != VerifyClient::OptionalNoCa => {
-            Verdict::Refused
-        }
-        _ => ask(srv, cx),
     }
-}
 
-/// Signatures are not looked at.
-fn ask(srv: &SrvConf, cx: &Cx) -> Verdict {
-    let question = Question::at(Subject::Certificate("the client's".to_owned()), srv.ssl_verify_client.origin);
-    let words = ["the client certificate verifies", "the client certificate does not verify"];
-    if cx.inquiry.choose(question, &words) == 0 { Verdict::Accepted } else { Verdict::Refused }
-}
+    /// Signatures are not looked at.
+    fn ask(&self) -> Verdict {
+        let words = ["the client certificate verifies", "the client certificate does not verify"];
+        if self.choose(&words) == 0 { Verdict::Accepted } else { Verdict::Refused }
+    }
 
-/// The files of authorities, as they are written.
-fn authorities(srv: &SrvConf) -> impl Iterator<Item = &[u8]> {
-    [&srv.ssl_client_certificate.value, &srv.ssl_trusted_certificate.value].into_iter().flatten().map(|file| &**file)
-}
+    fn choose(&self, words: &[&str]) -> usize {
+        self.inquiry.choose(Question::at(Subject::Certificate("the client's".to_owned()), self.origin), words)
+    }
 
-/// Whether a lone certificate names an issuer that is no configured authority, all of which can be read.
-fn issued_elsewhere(shown: &[Vec<u8>], srv: &SrvConf, cx: &Cx) -> bool {
-    let [leaf] = shown else { return false };
-    let Some(Fields { issuer, .. }) = Fields::of(leaf) else { return false };
-    let mut known = Vec::new();
-    for file in authorities(srv) {
-        let path = path_from(full_name(&cx.config.conf_prefix, file));
-        let bytes = match fs::real_path(cx.world.fs, &path) {
-            Fact::Known(Ok(path)) => cx.world.fs.read(&path, MAX_FILE),
-            _ => return false,
+    /// Whether a lone certificate names an issuer that is no configured authority, all of which can be read.
+    fn issued_elsewhere(&self, shown: &[Vec<u8>]) -> bool {
+        let [leaf] = shown else { return false };
+        let Some(Fields { issuer, .. }) = Fields::of(leaf) else { return false };
+        let mut known = Vec::new();
+        for path in &self.authorities {
+            let bytes = match fs::real_path(self.world.fs, path) {
+                Fact::Known(Ok(path)) => self.world.fs.read(&path, MAX_FILE),
+                _ => return false,
+            };
+            match bytes {
+                Fact::Known(Ok(bytes)) => known.extend(certificates(&bytes)),
+                _ => return false,
+            }
+        }
+        let is_authority = |certificate: &Vec<u8>| {
+            certificate == leaf
+                || Fields::of(certificate).is_some_and(|fields| fields.subject.eq_ignore_ascii_case(issuer))
         };
-        match bytes {
-            Fact::Known(Ok(bytes)) => known.extend(certificates(&bytes)),
-            _ => return false,
-        }
+        !known.is_empty() && !known.iter().any(is_authority)
     }
-    let is_authority = |certificate: &Vec<u8>| {
-        certificate == leaf || Fields::of(certificate).is_some_and(|fields| fields.subject.eq_ignore_ascii_case(issuer))
-    };
-    !known.is_empty() && !known.iter().any(is_authority)
 }
 
 /// The DER bytes of every certificate in a PEM file.
@@ -100,7 +115,7 @@ fn certificates(pem: &[u8]) -> Vec<Vec<u8>> {
         .filter_map(|body| {
             let digits: Vec<u8> =
                 body.split("-----END").next()?.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-            base64::decode(&digits, Alphabet::Standard)
+            STANDARD.decode(&digits).ok()
         })
         .collect()
 }
@@ -155,10 +170,7 @@ fn time(element: &Element) -> Option<i64> {
     }
     let part = |at: usize| rest.get(at..at + 2)?.parse::<i64>().ok();
     let (month, day) = (part(0)?, part(2)?);
-    // Days since 1970 of a date in the Gregorian calendar, years taken to begin in March.
-    let shifted = if month > 2 { year } else { year - 1 };
-    let months = (month + 9) % 12;
-    let days = 365 * shifted + shifted / 4 - shifted / 100 + shifted / 400 + (153 * months + 2) / 5 + day - 1 - 719_468;
+    let days = days_since_1970(year, month, day);
     Some(days * 86_400 + part(4)? * 3600 + part(6)? * 60 + part(8)?)
 }
 
