@@ -94,6 +94,16 @@ fn show(text: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(text)
 }
 
+/// A directive that is being read, as every setter sees it (`ngx_command_t`, `cf->args`).
+#[derive(Clone, Copy)]
+struct Line<'a, 'v> {
+    /// Its row in the table.
+    row: &'static Row,
+    directive: Placed<'a>,
+    /// Its arguments.
+    values: &'v [&'a [u8]],
+}
+
 /// A block that is being read.
 struct Block<'a> {
     context: Contexts,
@@ -304,7 +314,7 @@ impl<'a> Checker<'a> {
         let verdict = match self.find(directive, block.context) {
             Ok(row) => {
                 let values = self.borrow_values(directive);
-                let verdict = self.set(row, directive, &values, block);
+                let verdict = self.set(Line { row, directive, values: &values }, block);
                 self.give_back(values);
                 verdict
             }
@@ -390,10 +400,10 @@ impl<'a> Checker<'a> {
     }
 
     /// Runs the setter.
-    fn set(&mut self, row: &'static Row, directive: Placed<'a>, values: &[&'a [u8]], block: &mut Block<'a>) -> Verdict {
-        match row.setter {
-            Setter::Own => self.own(row, directive, values, block),
-            _ => self.common(row, directive, values, block),
+    fn set(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        match line.row.setter {
+            Setter::Own => self.own(line, block),
+            _ => self.common(line, block),
         }
     }
 }

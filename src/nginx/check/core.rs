@@ -1,7 +1,7 @@
 //! The main level: processes, events, modules (`ngx_core_module`, `ngx_event_core_module`).
 
-use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
-use crate::nginx::directives::{Contexts, Kind, Row};
+use super::{Block, Checker, Line, Named, Refusal, Verdict, bad, refusal, show, value};
+use crate::nginx::directives::{Contexts, Kind};
 use crate::nginx::include::Placed;
 use crate::problem::{ProblemKind, Severity};
 
@@ -15,17 +15,12 @@ pub(super) struct Main {
 
 impl<'a> Checker<'a> {
     /// Setters of their own, by the kind of their module.
-    pub(super) fn own(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    pub(super) fn own(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, .. } = line;
         match row.kind {
-            Kind::Any | Kind::Core | Kind::Event => self.core_own(row, directive, values, block),
-            Kind::Http => self.http_own(row, directive, values, block),
-            Kind::Stream => self.stream_own(row, directive, values, block),
+            Kind::Any | Kind::Core | Kind::Event => self.core_own(line, block),
+            Kind::Http => self.http_own(line, block),
+            Kind::Stream => self.stream_own(line, block),
             Kind::Mail => {
                 let context = if row.name == "mail" { Contexts::MAIL } else { Contexts::MAIL_SERVER };
                 self.enter(directive, &mut Block::new(context, Some(directive)));
@@ -40,13 +35,8 @@ impl<'a> Checker<'a> {
         self.stand(opener.span().file, opener.span().end.saturating_sub(1));
     }
 
-    fn core_own(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    fn core_own(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, values } = line;
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "events" => {

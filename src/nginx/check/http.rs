@@ -2,8 +2,8 @@
 
 use super::listen::Port;
 use super::scope::{Match, Place, Scope, ServerNames};
-use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
-use crate::nginx::directives::{Contexts, Row};
+use super::{Block, Checker, Line, Named, Refusal, Verdict, bad, refusal, show, value};
+use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
 use crate::source::FileId;
 
@@ -107,13 +107,8 @@ impl<'a> Checker<'a> {
     }
 
     /// Remembers what the merge will need. Every setter of `http` ends here.
-    pub(super) fn after(
-        &mut self,
-        row: &'static Row,
-        values: &[&'a [u8]],
-        directive: Placed<'a>,
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    pub(super) fn after(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, values } = line;
         const SCOPED: u16 = Contexts::HTTP.0
             | Contexts::SERVER.0
             | Contexts::LOCATION.0
@@ -135,24 +130,13 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    pub(super) fn http_own(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
-        self.http_setter(row, directive, values, block)?;
-        self.after(row, values, directive, block)
+    pub(super) fn http_own(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        self.http_setter(line, block)?;
+        self.after(line, block)
     }
 
-    fn http_setter(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    fn http_setter(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, values } = line;
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "server" if block.context == Contexts::UPSTREAM => self.upstream_server(values, block)?,
@@ -170,7 +154,7 @@ impl<'a> Checker<'a> {
             }
             "zone" => {
                 self.upstream_in_zone(block);
-                self.limit_setter(row, directive, values, block)?;
+                self.limit_setter(line, block)?;
             }
             "limit_except" => self.limit_except(directive, values, block)?,
             "upstream" => self.upstream_block(directive, first, block)?,
@@ -289,23 +273,17 @@ impl<'a> Checker<'a> {
             name if row.module == "ngx_http_set_misc_module" && !name.starts_with("set_base32") => {
                 self.define(first, block.context)?;
             }
-            _ => self.more_setters(row, directive, values, block)?,
+            _ => self.more_setters(line, block)?,
         }
         Ok(())
     }
 
-    fn more_setters(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
-        if self.limit_setter(row, directive, values, block)? || self.proxy_setter(row, directive, values, block)? {
+    fn more_setters(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        if self.limit_setter(line, block)? || self.proxy_setter(line, block)? {
             return Ok(());
         }
-        if !self.upstream_setter(row, directive, values, block)? {
-            self.misc_setter(row, directive, values, block)?;
+        if !self.upstream_setter(line, block)? {
+            self.misc_setter(line, block)?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Shared memory zones and who uses them: `limit_req`, `limit_conn`, caches, TLS sessions (`ngx_shared_memory_add`).
 
-use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
+use super::{Block, Checker, Line, Named, Refusal, Verdict, bad, refusal, show, value};
 use crate::nginx::directives::Row;
 use crate::nginx::include::Placed;
 use crate::problem::{ProblemKind, Severity};
@@ -92,13 +92,8 @@ impl<'a> Checker<'a> {
     }
 
     /// Directives that define or use zones; `false` for any other.
-    pub(super) fn limit_setter(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict<bool> {
+    pub(super) fn limit_setter(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict<bool> {
+        let Line { row, directive, values } = line;
         match row.name {
             "limit_req_zone" => self.limit_zone(row, "ngx_http_limit_req_module", directive, values, block)?,
             "limit_conn_zone" => self.limit_zone(row, row.module, directive, values, block)?,

@@ -1,19 +1,13 @@
 //! Small setters of small modules: browsers, `userid`, caches of certificates, `least_time`.
 
 use super::upstream::url;
-use super::{Block, Checker, Named, Refusal, Verdict, bad, refusal, show, value};
-use crate::nginx::directives::{Kind, Row};
-use crate::nginx::include::Placed;
+use super::{Block, Checker, Line, Named, Refusal, Verdict, bad, refusal, show, value};
+use crate::nginx::directives::Kind;
 
 impl<'a> Checker<'a> {
     /// `false` for a directive that is not read here.
-    pub(super) fn misc_setter(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict<bool> {
+    pub(super) fn misc_setter(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict<bool> {
+        let Line { row, directive, values } = line;
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "modern_browser" => modern_browser(values)?,

@@ -2,19 +2,14 @@
 
 use super::scope::{Match, Redirects};
 use super::upstream::{is_bindable, url};
-use super::{Block, Checker, Verdict, bad, refusal, show};
+use super::{Block, Checker, Line, Verdict, bad, refusal, show};
 use crate::nginx::directives::Row;
 use crate::nginx::include::Placed;
 
 impl<'a> Checker<'a> {
     /// Directives of the modules that hand over; `false` for any other.
-    pub(super) fn proxy_setter(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict<bool> {
+    pub(super) fn proxy_setter(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict<bool> {
+        let Line { row, directive, values } = line;
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "proxy_pass" => self.proxy_pass(directive, first, block)?,

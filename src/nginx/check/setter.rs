@@ -1,18 +1,13 @@
 //! nginx's common setters (`ngx_conf_set_*_slot`): one reading for some five hundred directives.
 
-use super::{Block, Checker, Verdict, bad, refusal, show, value};
-use crate::nginx::directives::{Row, Setter};
+use super::{Block, Checker, Line, Verdict, bad, refusal, show, value};
+use crate::nginx::directives::Setter;
 use crate::nginx::include::Placed;
 
 impl<'a> Checker<'a> {
     /// Reads the arguments of a directive whose setter is one of nginx's own common ones.
-    pub(super) fn common(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    pub(super) fn common(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, values } = line;
         let accumulates = matches!(
             row.setter,
             Setter::Bitmask(_)
@@ -70,7 +65,7 @@ impl<'a> Checker<'a> {
             Setter::Obsolete => self.warn(directive, format!("the \"{}\" directive is obsolete, ignored", row.name)),
             Setter::String | Setter::List | Setter::Pairs | Setter::Types | Setter::Own => {}
         }
-        self.after(row, values, directive, block)
+        self.after(line, block)
     }
 
     /// What some directives ask of a size (`ngx_conf_post_t`).

@@ -3,9 +3,9 @@
 use super::listen::{Listens, Port, addresses};
 use super::upstream::{Upstreams, url};
 use super::variables::{self, Variables};
-use super::{Block, Checker, Verdict, bad, http, refusal, show, value};
+use super::{Block, Checker, Line, Verdict, bad, http, refusal, show, value};
 use crate::nginx::build::Build;
-use crate::nginx::directives::{Contexts, Row};
+use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
 use crate::problem::Severity;
 
@@ -52,13 +52,8 @@ impl<'a> Checker<'a> {
         self.undefined_variables(Contexts::STREAM);
     }
 
-    pub(super) fn stream_own(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict {
+    pub(super) fn stream_own(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict {
+        let Line { row, directive, values } = line;
         let first = values.first().copied().unwrap_or_default();
         match row.name {
             "server" if block.context == Contexts::STREAM_UPSTREAM => self.upstream_server(values, block),
@@ -103,13 +98,11 @@ impl<'a> Checker<'a> {
             }
             "zone" => {
                 self.upstream_in_zone(block);
-                self.limit_setter(row, directive, values, block).map(drop)
+                self.limit_setter(line, block).map(drop)
             }
             _ => {
-                if !self.limit_setter(row, directive, values, block)?
-                    && !self.upstream_setter(row, directive, values, block)?
-                {
-                    self.misc_setter(row, directive, values, block)?;
+                if !self.limit_setter(line, block)? && !self.upstream_setter(line, block)? {
+                    self.misc_setter(line, block)?;
                 }
                 Ok(())
             }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::access::{v4, v6};
 use super::listen::{Port, addresses};
-use super::{Block, Checker, Refusal, Verdict, bad, http, refusal, show, value};
-use crate::nginx::directives::{Contexts, Row};
+use super::{Block, Checker, Line, Refusal, Verdict, bad, http, refusal, show, value};
+use crate::nginx::directives::Contexts;
 use crate::nginx::include::Placed;
 use crate::problem::Severity;
 use crate::source::{FileId, Origin};
@@ -268,13 +268,8 @@ impl<'a> Checker<'a> {
     }
 
     /// Balancing methods and what else stands in an `upstream`; `false` for any other directive.
-    pub(super) fn upstream_setter(
-        &mut self,
-        row: &'static Row,
-        directive: Placed<'a>,
-        values: &[&'a [u8]],
-        block: &mut Block<'a>,
-    ) -> Verdict<bool> {
+    pub(super) fn upstream_setter(&mut self, line: Line<'a, '_>, block: &mut Block<'a>) -> Verdict<bool> {
+        let Line { row, directive, values } = line;
         let words = match row.name {
             "ip_hash" | "least_conn" | "fair" => &[][..],
             "hash" => {
